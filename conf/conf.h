@@ -1,0 +1,81 @@
+/* The configuration: one immutable value, built once before any thread starts, read by every
+ * thread, freed after the last one has ended. Three ways in, later ones win: a file (libconfig
+ * or JSON), MUSTER_… environment variables. The schema (key, type, unit, default, range, help)
+ * is the table in conf/schema.c; nothing else knows the keys. */
+#ifndef MUSTER_CONF_CONF_H
+#define MUSTER_CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "server/base/buf.h"
+#include "server/base/err.h"
+
+/* Limits of presence channels: node-wide defaults, and each app's own. */
+struct conf_presence {
+    unsigned max_members_per_channel; /* users */
+    unsigned max_member_size_in_kb;   /* KiB of user_info JSON */
+    unsigned leave_grace;             /* s that an unclean disconnect keeps the member */
+};
+
+struct conf_app {
+    char *id;
+    char *key;
+    char *secret;
+    bool enabled;
+    bool enable_client_messages;
+    bool enable_user_authentication;
+    bool enable_subscription_count;
+    bool require_tls;                      /* refuse what X-Forwarded-Proto calls plain */
+    unsigned user_authentication_timeout;  /* s, 0 never */
+    unsigned max_connections;              /* 0 no limit of its own */
+    unsigned max_client_events_per_second; /* a connection, 0 no limit */
+    char **allowed_origins;                /* host patterns; none: any origin */
+    size_t n_allowed_origins;
+    struct conf_presence presence;
+};
+
+struct conf {
+    char *source; /* the file that was read; NULL without one */
+    char *host;
+    unsigned port; /* 0: any free port, which the log names */
+    char *path_prefix;
+    unsigned workers; /* 0: as many as affinity and the cgroup allow */
+    unsigned max_connections;
+    unsigned activity_timeout; /* s */
+    unsigned pong_timeout;     /* s */
+    unsigned idle_timeout;     /* s without any subscription or command, 0 never */
+    unsigned handshake_timeout; /* s */
+    unsigned max_message_kb;
+    unsigned max_event_kb; /* data of one event */
+    unsigned send_buffer_kb; /* SO_SNDBUF */
+    unsigned max_pending_kb;
+    unsigned max_pending_messages;
+    unsigned max_channels_per_connection;
+    unsigned shutdown_grace; /* s */
+    bool demo;
+    int log_level; /* enum log_level */
+    int log_form;  /* enum log_form */
+    struct conf_presence presence;
+    struct conf_app *apps;
+    size_t n_apps;
+};
+
+/** Builds the configuration. path: the file of --config, or NULL: then the first of
+ * ./muster.cfg, ./config/config.json, /etc/muster/muster.cfg that exists; without any, the
+ * built-in default (loopback, one demo app). environment: NULL-terminated "NAME=value" list,
+ * as environ. On ERR_INVALID every problem stands in *problems, one a line, with the file and
+ * line (or the variable), the key and, for an unknown key, the nearest known one; *out is
+ * NULL. Otherwise returns the configuration (caller frees with conf_free); *problems may then
+ * hold warnings, one a line. */
+enum err conf_load(struct conf **out, const char *path, char **environment,
+                   struct buf *problems) MUST_CHECK;
+void conf_free(struct conf *conf);
+
+/** Prints the keys with type, default, range, unit and help, for --help. */
+void conf_print_keys(FILE *to);
+/** Prints the same as the README's Markdown table (a test compares the two). */
+void conf_print_markdown(FILE *to);
+
+#endif

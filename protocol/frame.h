@@ -1,0 +1,25 @@
+/* A WebSocket frame made once and shared: immutable after it is made, counted by reference,
+ * sent as it is to every connection (LIBRARIES.md 5 and 7). Any thread may hold, release and
+ * read it. */
+#ifndef MUSTER_PROTOCOL_FRAME_H
+#define MUSTER_PROTOCOL_FRAME_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "server/base/slice.h"
+
+struct frame {
+    _Atomic uint32_t refs;
+    uint32_t len;          /* header and payload */
+    unsigned char bytes[]; /* ready for the socket */
+};
+
+/** One unmasked, final text frame around payload (copied). The caller holds one reference. */
+struct frame *frame_text(struct slice payload);
+struct frame *frame_hold(struct frame *f);
+void frame_release(struct frame *f);
+/** The payload behind the header (borrowed), for tests and for the demo's log. */
+struct slice frame_payload(const struct frame *f);
+
+#endif
