@@ -1,0 +1,120 @@
+#include "presence/roster.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/base/xalloc.h"
+
+void roster_init(struct roster *r, struct hash_seed seed)
+{
+    hmap_init(&r->by_id);
+    list_init(&r->members);
+    r->seed = seed;
+    r->n = 0;
+    r->version = 0;
+}
+
+static void free_member(struct hmap_node *node, void *context)
+{
+    (void)context;
+    free(CONTAINER_OF(node, struct member, by_id));
+}
+
+void roster_fini(struct roster *r)
+{
+    hmap_each(&r->by_id, free_member, NULL);
+    hmap_fini(&r->by_id);
+}
+
+static uint64_t hash_of(const struct roster *r, struct slice user_id)
+{
+    return hash_bytes(r->seed, user_id.p, user_id.n);
+}
+
+struct member *roster_find(const struct roster *r, struct slice user_id)
+{
+    uint64_t hash = hash_of(r, user_id);
+
+    for (struct hmap_node *n = hmap_first(&r->by_id, hash); n; n = hmap_next(n, hash)) {
+        struct member *m = CONTAINER_OF(n, struct member, by_id);
+
+        if (slice_eq(m->id, user_id))
+            return m;
+    }
+    return NULL;
+}
+
+static struct slice keep(char **at, struct slice s)
+{
+    struct slice kept = {*at, s.n};
+
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return kept;
+}
+
+struct member *roster_add(struct roster *r, struct slice user_id, struct slice info)
+{
+    struct buf id_piece = BUF_INIT, info_piece = BUF_INIT;
+    struct member *m;
+    char *at;
+
+    encode_id_piece(&id_piece, user_id);
+    encode_info_piece(&info_piece, info);
+    m = xmalloc(sizeof *m + user_id.n + id_piece.n + info_piece.n);
+    at = m->bytes;
+    m->id = keep(&at, user_id);
+    m->piece.id = keep(&at, buf_slice(&id_piece));
+    m->piece.info = keep(&at, buf_slice(&info_piece));
+    buf_fini(&id_piece);
+    buf_fini(&info_piece);
+    m->sockets = 0;
+    m->keep_until = 0;
+    list_init(&m->held);
+    list_append(&r->members, &m->order);
+    hmap_insert(&r->by_id, &m->by_id, hash_of(r, m->id));
+    r->n++;
+    r->version++;
+    return m;
+}
+
+void roster_drop(struct roster *r, struct member *m)
+{
+    hmap_remove(&r->by_id, &m->by_id);
+    list_remove(&m->order);
+    list_remove(&m->held);
+    r->n--;
+    r->version++;
+    free(m);
+}
+
+struct walk {
+    struct roster *roster;
+    struct list *at;
+};
+
+static void walk_first(void *iterator)
+{
+    struct walk *w = iterator;
+
+    w->at = w->roster->members.next;
+}
+
+static bool walk_next(void *iterator, struct member_piece *out)
+{
+    struct walk *w = iterator;
+
+    if (w->at == &w->roster->members)
+        return false;
+    *out = CONTAINER_OF(w->at, struct member, order)->piece;
+    w->at = w->at->next;
+    return true;
+}
+
+struct frame *roster_snapshot(struct roster *r, struct slice channel)
+{
+    struct walk w = {r, NULL};
+
+    return encode_snapshot(channel, r->n, walk_first, walk_next, &w);
+}

@@ -1,0 +1,214 @@
+#include "server/acceptor.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/base/loop.h"
+#include "server/base/xalloc.h"
+#include "server/node.h"
+#include "server/worker.h"
+
+enum {
+    BACKLOG = 4096,
+    ACCEPTS_A_TURN = 256, /* then the loop looks at its mailbox again */
+    RETRY_MS = 100,       /* when descriptors have run out */
+};
+
+struct acceptor {
+    struct node *node;
+    struct loop *loop;
+    struct loop_io readable;
+    struct loop_timer retry;
+    pthread_t thread;
+    bool running;
+    bool starved; /* said so in the log */
+    int fd;
+    unsigned turn; /* whose turn it is among equals */
+};
+
+/* SO_SNDBUF bounds what the kernel keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY,
+ * because every write is a whole batch already. */
+static void set_options(const struct acceptor *a, int fd)
+{
+    int one = 1, bytes = (int)(a->node->conf->send_buffer_kb * 1024);
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
+static void hand_over(struct acceptor *a, int fd)
+{
+    struct msg_adopt *m = letter_alloc(LETTER_ADOPT, sizeof *m);
+    struct worker *w = &a->node->workers[a->turn++ % a->node->n_workers];
+
+    set_options(a, fd);
+    m->fd = fd;
+    worker_post(NULL, w, &m->msg);
+}
+
+static void start_accepting(void *context);
+
+/* Out of descriptors or memory: the socket stays readable, so look away for a moment. */
+static void pause_accepting(struct acceptor *a)
+{
+    if (!a->starved)
+        log_error("acceptor.starved", "error=%s", strerror(errno));
+    a->starved = true;
+    loop_ignore(a->loop, &a->readable);
+    loop_after(a->loop, &a->retry, RETRY_MS, start_accepting, a);
+}
+
+static void accept_some(void *context)
+{
+    struct acceptor *a = context;
+
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(a->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            a->starved = false;
+            hand_over(a, fd);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+                   errno == ENOMEM) {
+            pause_accepting(a);
+            return;
+        } else if (errno != ECONNABORTED && errno != EINTR) {
+            return; /* EAGAIN: all accepted; others are the connection's own trouble */
+        }
+    }
+}
+
+static void start_accepting(void *context)
+{
+    struct acceptor *a = context;
+
+    loop_readable(a->loop, &a->readable, a->fd, accept_some, a);
+}
+
+static int listen_on(const struct addrinfo *at)
+{
+    int one = 1, fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                             at->ai_protocol);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static unsigned bound_port(int fd)
+{
+    struct sockaddr_storage at;
+    socklen_t n = sizeof at;
+
+    if (getsockname(fd, (struct sockaddr *)&at, &n) != 0)
+        return 0;
+    if (at.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&at)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&at)->sin_port);
+}
+
+static enum err open_socket(struct acceptor *a, const struct conf *conf)
+{
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+                             .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    char port[16];
+    int failed;
+
+    snprintf(port, sizeof port, "%u", conf->port);
+    failed = getaddrinfo(conf->host, port, &hints, &found);
+    if (failed) {
+        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host, conf->port,
+                  gai_strerror(failed));
+        return ERR_SYSTEM;
+    }
+    for (struct addrinfo *at = found; at && a->fd < 0; at = at->ai_next)
+        a->fd = listen_on(at);
+    freeaddrinfo(found);
+    if (a->fd < 0) {
+        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host, conf->port,
+                  strerror(errno));
+        return ERR_SYSTEM;
+    }
+    return ERR_NONE;
+}
+
+static void woken(void *context)
+{
+    struct acceptor *a = context;
+
+    accept_some(a); /* the handshakes of those in the backlog are done: serve them */
+    loop_stop(a->loop);
+}
+
+enum err acceptor_alloc(struct acceptor **out, struct node *n)
+{
+    struct acceptor *a = xcalloc(1, sizeof *a);
+    enum err err;
+
+    a->node = n;
+    a->fd = -1;
+    err = open_socket(a, n->conf);
+    if (err) {
+        free(a);
+        a = NULL;
+    } else {
+        a->loop = loop_alloc(woken, NULL, a);
+        log_info("node.listening", "host=%s port=%u", n->conf->host, bound_port(a->fd));
+    }
+    *out = a;
+    return err;
+}
+
+static void *run(void *context)
+{
+    struct acceptor *a = context;
+
+    start_accepting(a);
+    loop_run(a->loop);
+    loop_ignore(a->loop, &a->readable);
+    loop_cancel(a->loop, &a->retry);
+    return NULL;
+}
+
+enum err acceptor_start(struct acceptor *a)
+{
+    int failed = pthread_create(&a->thread, NULL, run, a);
+
+    if (failed) {
+        log_error("acceptor.start_failed", "error=%s", strerror(failed));
+        return ERR_SYSTEM;
+    }
+    a->running = true;
+    return ERR_NONE;
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    if (a->running) {
+        loop_wake(a->loop);
+        pthread_join(a->thread, NULL);
+        a->running = false;
+    }
+    if (a->fd >= 0)
+        close(a->fd);
+    a->fd = -1;
+}
+
+void acceptor_free(struct acceptor *a)
+{
+    loop_free(a->loop);
+    free(a);
+}

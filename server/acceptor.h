@@ -1,0 +1,21 @@
+/* The acceptor: a thread that owns the listening socket and hands each connection to the
+ * workers in turn (LIBRARIES.md 2). */
+#ifndef MUSTER_SERVER_ACCEPTOR_H
+#define MUSTER_SERVER_ACCEPTOR_H
+
+#include "server/base/err.h"
+
+struct acceptor;
+struct node;
+
+/** Binds and listens, and logs node.listening. ERR_SYSTEM: it was logged. */
+enum err acceptor_alloc(struct acceptor **out, struct node *n) MUST_CHECK;
+/** Starts to accept; the workers must run. */
+enum err acceptor_start(struct acceptor *a) MUST_CHECK;
+/** Closes the listening socket and ends the thread; whoever waited in the backlog was handed
+ * over before. Idempotent. */
+void acceptor_stop(struct acceptor *a);
+/** After acceptor_stop. */
+void acceptor_free(struct acceptor *a);
+
+#endif

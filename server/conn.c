@@ -1,0 +1,259 @@
+#include "server/conn.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/encode.h"
+#include "server/apps.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+#include "server/node.h"
+#include "server/socket.h"
+#include "server/worker.h"
+
+enum {
+    RING_FIRST = 16,       /* frames */
+    CLOSE_SECONDS = 5,     /* for a close frame to get out and be answered */
+    WRITE_BYTES = 1 << 16, /* one write at the most: lws's tx_packet_size */
+};
+
+struct conn *conn_alloc(struct edge *e, struct lws *wsi)
+{
+    struct conn *c = xcalloc(1, sizeof *c);
+
+    c->edge = e;
+    c->wsi = wsi;
+    c->id.first = random_pool_u64(&e->random) >> 11; /* 53 bits: exact in JavaScript too */
+    c->id.second = random_pool_u64(&e->random) >> 11;
+    c->opened = c->last_command = edge_now(e);
+    list_init(&c->dirty);
+    list_init(&c->subs);
+    wheel_entry_init(&c->timer);
+    list_append(&e->conns, &c->all);
+    return c;
+}
+
+static struct frame *ring_at(const struct conn *c, unsigned i)
+{
+    return c->ring ? c->ring[(c->ring_head + i) % c->ring_cap] : c->only;
+}
+
+static void ring_drop(struct conn *c, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        struct frame *f = ring_at(c, i);
+
+        c->ring_bytes -= f->len;
+        frame_release(f);
+    }
+    c->ring_n -= n;
+    c->only = NULL;
+    if (c->ring)
+        c->ring_head = (c->ring_head + n) % c->ring_cap;
+    if (!c->ring_n) { /* an idle connection keeps no ring */
+        free(c->ring);
+        c->ring = NULL;
+        c->ring_cap = c->ring_head = 0;
+    }
+}
+
+void conn_free(struct conn *c)
+{
+    ring_drop(c, c->ring_n);
+    wheel_cancel(&c->timer);
+    list_remove(&c->dirty);
+    list_remove(&c->all);
+    free(c->user_id);
+    free(c->user_info);
+    free(c);
+}
+
+static void ring_grow(struct conn *c)
+{
+    unsigned cap = c->ring_cap ? c->ring_cap * 2u : RING_FIRST;
+    struct frame **ring = xmalloc(cap * sizeof(struct frame *));
+
+    for (unsigned i = 0; i < c->ring_n; i++)
+        ring[i] = ring_at(c, i);
+    free(c->ring);
+    c->ring = ring;
+    c->ring_cap = cap;
+    c->ring_head = 0;
+    c->only = NULL;
+}
+
+static void ring_push(struct conn *c, struct frame *f)
+{
+    if (!c->ring_n && !c->ring) {
+        c->only = f;
+    } else {
+        if (c->ring_n >= c->ring_cap)
+            ring_grow(c);
+        c->ring[(c->ring_head + c->ring_n) % c->ring_cap] = f;
+    }
+    c->ring_n++;
+    c->ring_bytes += f->len;
+}
+
+static void mark_dirty(struct conn *c)
+{
+    if (list_empty(&c->dirty))
+        list_append(&c->edge->dirty, &c->dirty);
+}
+
+static bool over_bound(const struct conn *c, uint32_t more)
+{
+    const struct conf *conf = c->edge->worker->node->conf;
+
+    return c->ring_n >= conf->max_pending_messages ||
+           c->ring_bytes + (uint64_t)more > conf->max_pending_kb * 1024ULL;
+}
+
+/* A client that doesn't read: nobody waits for it. What it hasn't got is dropped. */
+static void give_up(struct conn *c)
+{
+    char text[48];
+
+    log_warn("ws.slow", "app=%s socket=%.*s pending_messages=%u pending_bytes=%u",
+             c->app ? c->app->conf->id : "", SLICE_ARG(conn_id_text(c, text)), c->ring_n,
+             c->ring_bytes);
+    stat_add(&c->edge->worker->stats, slow_closes, 1);
+    ring_drop(c, c->ring_n);
+    conn_close(c, CLOSE_OVER_CAPACITY);
+}
+
+/* How many of the ring's first frames go into one write, copied together into the edge's
+ * scratch; one frame alone goes out from where it is. */
+static unsigned gather(struct conn *c, unsigned char **bytes, size_t *n)
+{
+    struct frame *first = ring_at(c, 0);
+    unsigned frames = 0;
+
+    *bytes = first->bytes;
+    *n = first->len;
+    if (c->ring_n == 1 || first->len + ring_at(c, 1)->len > WRITE_BYTES)
+        return 1;
+    *bytes = c->edge->scratch;
+    *n = 0;
+    while (frames < c->ring_n && *n + ring_at(c, frames)->len <= WRITE_BYTES) {
+        struct frame *f = ring_at(c, frames++);
+
+        memcpy(*bytes + *n, f->bytes, f->len);
+        *n += f->len;
+    }
+    return frames;
+}
+
+static bool write_ring(struct conn *c)
+{
+    struct stats *stats = &c->edge->worker->stats;
+
+    while (c->ring_n && !socket_busy(c->wsi)) {
+        unsigned char *bytes;
+        size_t n;
+        unsigned frames = gather(c, &bytes, &n);
+
+        if (!socket_write(c->wsi, bytes, n))
+            return false;
+        ring_drop(c, frames);
+        stat_add(stats, writes, 1);
+        stat_add(stats, bytes_out, n);
+        if (socket_busy(c->wsi))
+            stat_add(stats, partial_writes, 1);
+    }
+    return true;
+}
+
+bool conn_flush(struct conn *c)
+{
+    if (c->dead)
+        return false;
+    if (!write_ring(c)) {
+        c->dead = true;
+        ring_drop(c, c->ring_n);
+        return false;
+    }
+    if ((c->ring_n || c->state == CONN_CLOSING) && !c->awaits_writeable) {
+        c->awaits_writeable = true;
+        socket_want_write(c->wsi);
+    }
+    return true;
+}
+
+bool conn_writeable(struct conn *c)
+{
+    c->awaits_writeable = false;
+    if (!conn_flush(c))
+        return false;
+    if (c->state == CONN_CLOSING && !c->ring_n && !socket_busy(c->wsi)) {
+        socket_close_reason(c->wsi, c->close_code);
+        return false;
+    }
+    return true;
+}
+
+/* A turn's batch may be longer than the bound though the client keeps up: what can be written
+ * is written before anyone is called slow. */
+static bool make_room(struct conn *c, uint32_t more)
+{
+    if (!over_bound(c, more))
+        return true;
+    if (!conn_flush(c)) {
+        socket_kill(c->wsi);
+        return false;
+    }
+    if (!over_bound(c, more))
+        return true;
+    give_up(c);
+    return false;
+}
+
+void conn_send_take(struct conn *c, struct frame *f)
+{
+    if (c->state != CONN_OPEN || c->dead || !make_room(c, f->len)) {
+        frame_release(f);
+        return;
+    }
+    ring_push(c, f);
+    stat_add(&c->edge->worker->stats, deliveries, 1);
+    mark_dirty(c);
+}
+
+void conn_send(struct conn *c, struct frame *f)
+{
+    conn_send_take(c, frame_hold(f));
+}
+
+static enum presence_exit exit_of(int code)
+{
+    return code == CLOSE_OVER_CAPACITY || code == CLOSE_RECONNECT ||
+                   code == CLOSE_NO_PONG || code == CLOSE_IDLE
+               ? EXIT_UNCLEAN
+               : EXIT_CLEAN;
+}
+
+void conn_close(struct conn *c, int code)
+{
+    if (c->state == CONN_CLOSING)
+        return;
+    c->state = CONN_CLOSING;
+    c->close_code = (uint16_t)code;
+    edge_goodbye(c, exit_of(code));
+    wheel_arm(&c->edge->wheel, &c->timer, CLOSE_SECONDS);
+    mark_dirty(c);
+}
+
+void conn_refuse(struct conn *c, int code)
+{
+    conn_send_take(c, encode_error(code, slice_of(close_code_text(code)), SLICE_NONE));
+    stat_add(&c->edge->worker->stats, refused_connections, 1);
+    conn_close(c, code);
+}
+
+struct slice conn_id_text(const struct conn *c, char text[48])
+{
+    int n = snprintf(text, 48, "%" PRIu64 ".%" PRIu64, c->id.first, c->id.second);
+
+    return (struct slice){text, (size_t)n};
+}

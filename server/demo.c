@@ -1,0 +1,180 @@
+#include "server/demo.h"
+
+#include <ctype.h>
+
+#include "protocol/auth.h"
+#include "protocol/channel_name.h"
+#include "protocol/json_scan.h"
+#include "server/node.h"
+
+extern const unsigned char demo_page[];
+extern const size_t demo_page_size;
+
+void demo_get_page(struct node *n, struct slice body, struct http_reply *reply)
+{
+    (void)n, (void)body;
+    reply->status = 200;
+    reply->type = "text/html; charset=utf-8";
+    buf_add(&reply->body, demo_page, demo_page_size);
+}
+
+static void add_string(struct buf *out, struct slice s)
+{
+    buf_add_char(out, '"');
+    json_escape(out, s);
+    buf_add_char(out, '"');
+}
+
+void demo_get_settings(struct node *n, struct slice body, struct http_reply *reply)
+{
+    const struct app *main_app = n->apps.n ? &n->apps.apps[0] : NULL;
+    const char *separator = "";
+
+    (void)body;
+    reply->status = 200;
+    reply->type = "application/json";
+    buf_add_lit(&reply->body, "{\"apps\":{");
+    for (size_t i = 0; i < n->apps.n; i++) {
+        const struct app *app = &n->apps.apps[i];
+
+        if (app != main_app && !slice_is(app->id, "lobby"))
+            continue;
+        buf_addf(&reply->body, "%s\"%s\":{\"key\":", separator,
+                 app == main_app ? "main" : "lobby");
+        add_string(&reply->body, app->key);
+        buf_add_char(&reply->body, '}');
+        separator = ",";
+    }
+    buf_add_lit(&reply->body, "},\"path_prefix\":");
+    add_string(&reply->body, slice_of(n->conf->path_prefix));
+    buf_add_char(&reply->body, '}');
+}
+
+/* Forms: name=value&…, with + and %XX */
+
+static int hex(char c)
+{
+    if (isdigit((unsigned char)c))
+        return c - '0';
+    return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
+}
+
+static void url_decode(struct buf *out, struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
+            buf_add_char(out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
+            i += 2;
+        } else {
+            buf_add_char(out, s.p[i] == '+' ? ' ' : s.p[i]);
+        }
+    }
+}
+
+/* Decodes the field into out; absent: out stays empty. */
+static void form_field(struct slice form, const char *name, struct buf *out)
+{
+    struct slice wanted = slice_of(name);
+
+    while (form.n) {
+        const char *amp = memchr(form.p, '&', form.n);
+        struct slice pair = {form.p, amp ? (size_t)(amp - form.p) : form.n};
+
+        if (slice_starts(pair, wanted) && pair.n > wanted.n && pair.p[wanted.n] == '=') {
+            url_decode(out, (struct slice){pair.p + wanted.n + 1, pair.n - wanted.n - 1});
+            return;
+        }
+        form.p += pair.n + (amp ? 1 : 0);
+        form.n -= pair.n + (amp ? 1 : 0);
+    }
+}
+
+struct auth_form {
+    struct buf socket_id, channel, app_key, user_id, name, color;
+};
+
+static void read_form(struct auth_form *f, struct slice body)
+{
+    form_field(body, "socket_id", &f->socket_id);
+    form_field(body, "channel_name", &f->channel);
+    form_field(body, "app_key", &f->app_key);
+    form_field(body, "user_id", &f->user_id);
+    form_field(body, "user_name", &f->name);
+    form_field(body, "user_color", &f->color);
+    if (!f->user_id.n)
+        buf_addf(&f->user_id, "guest-%.*s", SLICE_ARG(buf_slice(&f->socket_id)));
+    if (!f->name.n)
+        buf_add_lit(&f->name, "Guest");
+    if (!f->color.n)
+        buf_add_lit(&f->color, "#6b7280");
+}
+
+static void free_form(struct auth_form *f)
+{
+    buf_fini(&f->socket_id);
+    buf_fini(&f->channel);
+    buf_fini(&f->app_key);
+    buf_fini(&f->user_id);
+    buf_fini(&f->name);
+    buf_fini(&f->color);
+}
+
+static void make_channel_data(struct buf *out, const struct auth_form *f)
+{
+    buf_add_lit(out, "{\"user_id\":");
+    add_string(out, buf_slice(&f->user_id));
+    buf_add_lit(out, ",\"user_info\":{\"name\":");
+    add_string(out, buf_slice(&f->name));
+    buf_add_lit(out, ",\"color\":");
+    add_string(out, buf_slice(&f->color));
+    buf_add_lit(out, "}}");
+}
+
+static void sign(struct buf *out, const struct app *app, const struct auth_form *f)
+{
+    struct slice channel = buf_slice(&f->channel), data = SLICE_NONE;
+    struct buf channel_data = BUF_INIT, s = BUF_INIT;
+    char hex_digest[AUTH_HEX_LEN + 1];
+
+    if (channel_is_presence(channel_kind_of(channel))) {
+        make_channel_data(&channel_data, f);
+        data = buf_slice(&channel_data);
+    }
+    auth_channel_string(&s, buf_slice(&f->socket_id), channel, data);
+    auth_sign(hex_digest, app->secret, buf_slice(&s));
+    buf_addf(out, "{\"auth\":\"%.*s:%s\"", SLICE_ARG(app->key), hex_digest);
+    if (data.p) {
+        buf_add_lit(out, ",\"channel_data\":");
+        add_string(out, data);
+    }
+    buf_add_char(out, '}');
+    buf_fini(&channel_data);
+    buf_fini(&s);
+}
+
+static bool form_is_text(const struct auth_form *f)
+{
+    return utf8_valid(buf_slice(&f->socket_id)) && utf8_valid(buf_slice(&f->channel)) &&
+           utf8_valid(buf_slice(&f->user_id)) && utf8_valid(buf_slice(&f->name)) &&
+           utf8_valid(buf_slice(&f->color));
+}
+
+void demo_post_auth(struct node *n, struct slice body, struct http_reply *reply)
+{
+    struct auth_form f = {0};
+    const struct app *app = n->apps.n ? &n->apps.apps[0] : NULL;
+
+    read_form(&f, body);
+    if (f.app_key.n)
+        app = apps_find(&n->apps, buf_slice(&f.app_key));
+    if (!app) {
+        http_reply_text(reply, 404, "Unknown app_key");
+    } else if (!f.socket_id.n || !f.channel.n || !form_is_text(&f)) {
+        http_reply_text(reply, 400, "socket_id and channel_name are required, in UTF-8");
+    } else {
+        reply->status = 200;
+        reply->type = "application/json";
+        sign(&reply->body, app, &f);
+    }
+    free_form(&f);
+}

@@ -1,0 +1,305 @@
+/* An edge: commands in, frames out. It checks whatever can be checked without the channel's
+ * home (names, signatures, limits of the connection), and posts the rest there. What homes
+ * answer is looked up by the subscription's number: an answer to one that was undone meanwhile
+ * finds nothing and is dropped, except that the home is told nothing either, because the edge
+ * has already sent it the unsubscribe. */
+#include "server/edge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/encode.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+#include "server/edge_sub.h"
+#include "server/handshake.h"
+#include "server/node.h"
+#include "server/socket.h"
+#include "server/worker.h"
+
+enum { SCRATCH_BYTES = 1 << 16 };
+
+void edge_init(struct edge *e, struct worker *w)
+{
+    e->worker = w;
+    list_init(&e->conns);
+    list_init(&e->dirty);
+    hmap_init(&e->subs);
+    hmap_init(&e->names);
+    hmap_init(&e->channels);
+    wheel_init(&e->wheel);
+    random_pool_init(&e->random);
+    e->seed = hash_seed_random();
+    e->next_sub_id = 0;
+    e->scratch = xmalloc(SCRATCH_BYTES);
+    e->started = edge_now(e);
+    e->draining = false;
+}
+
+uint64_t edge_now_ms(const struct edge *e)
+{
+    return loop_now(e->worker->loop);
+}
+
+uint32_t edge_now(const struct edge *e)
+{
+    return (uint32_t)(edge_now_ms(e) / 1000);
+}
+
+void edge_fini(struct edge *e)
+{
+    hmap_fini(&e->subs);
+    hmap_fini(&e->names);
+    hmap_fini(&e->channels);
+    free(e->scratch);
+}
+
+static struct slice format(struct buf *b, const char *text, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static struct slice format(struct buf *b, const char *text, va_list args)
+{
+    va_list again;
+    int n;
+
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, text, again);
+    va_end(again);
+    if (n > 0) {
+        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, text, args);
+        b->n += (size_t)n;
+    }
+    return buf_slice(b);
+}
+
+void edge_error(struct conn *c, int code, struct slice channel, const char *text, ...)
+{
+    struct buf b = BUF_INIT;
+    va_list args;
+
+    va_start(args, text);
+    conn_send_take(c, encode_error(code, format(&b, text, args), channel));
+    va_end(args);
+    buf_fini(&b);
+}
+
+void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *text, ...)
+{
+    struct buf b = BUF_INIT;
+    va_list args;
+
+    va_start(args, text);
+    conn_send_take(c, encode_refused(channel, why, format(&b, text, args)));
+    va_end(args);
+    buf_fini(&b);
+    stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
+}
+
+/* Connecting */
+
+/* Counts the connection, or says which bound it is over. */
+static int count_in(struct conn *c, struct app *app)
+{
+    struct node *node = c->edge->worker->node;
+    unsigned quota = app->conf->max_connections;
+
+    if (c->edge->draining)
+        return CLOSE_RECONNECT;
+    if (atomic_fetch_add(&node->connections, 1) >= node->conf->max_connections) {
+        atomic_fetch_sub(&node->connections, 1);
+        return CLOSE_OVER_CAPACITY;
+    }
+    if (atomic_fetch_add(&app->connections, 1) >= quota && quota) {
+        atomic_fetch_sub(&app->connections, 1);
+        atomic_fetch_sub(&node->connections, 1);
+        return CLOSE_APP_QUOTA;
+    }
+    c->app = app;
+    c->counted = true;
+    return 0;
+}
+
+void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h)
+{
+    const struct node *node = e->worker->node;
+    struct app *app;
+    int code = handshake_check(h, &node->apps, slice_of(node->conf->path_prefix), &app);
+    char text[48];
+
+    if (!code)
+        code = count_in(c, app);
+    if (code) {
+        log_debug("ws.refused", "code=%d path=%.*s", code, SLICE_ARG(h->path));
+        conn_refuse(c, code);
+        return;
+    }
+    stat_add(&e->worker->stats, connections, 1);
+    conn_send_take(c, encode_established(conn_id_text(c, text), node->conf->activity_timeout));
+    edge_timer_arm(c);
+}
+
+void edge_goodbye(struct conn *c, enum presence_exit how)
+{
+    while (!list_empty(&c->subs))
+        edge_sub_leave(c->edge, CONTAINER_OF(c->subs.next, struct edge_sub, of_conn), how);
+    if (c->counted) {
+        c->counted = false;
+        atomic_fetch_sub(&c->app->connections, 1);
+        atomic_fetch_sub(&c->edge->worker->node->connections, 1);
+        stat_add(&c->edge->worker->stats, closed, 1);
+    }
+}
+
+/* Commands */
+
+static void malformed(struct conn *c, const struct command *cmd)
+{
+    if (cmd->event.n)
+        edge_error(c, ERROR_NULL, cmd->channel, "%s (event %.*s)", cmd->fault,
+                   SLICE_ARG(cmd->event));
+    else
+        edge_error(c, ERROR_NULL, cmd->channel, "%s", cmd->fault);
+}
+
+static void obey(struct conn *c, const struct command *cmd)
+{
+    if (cmd->verb != COMMAND_PING && cmd->verb != COMMAND_PONG)
+        c->last_command = edge_now(c->edge);
+    switch (cmd->verb) {
+    case COMMAND_SUBSCRIBE:
+        edge_subscribe(c, cmd);
+        break;
+    case COMMAND_UNSUBSCRIBE:
+        edge_unsubscribe(c, cmd);
+        break;
+    case COMMAND_PING:
+        conn_send_take(c, encode_pong());
+        break;
+    case COMMAND_SIGNIN:
+        edge_signin(c, cmd);
+        break;
+    case COMMAND_CLIENT_EVENT:
+        edge_client_event(c, cmd);
+        break;
+    case COMMAND_MALFORMED:
+        malformed(c, cmd);
+        break;
+    case COMMAND_PONG:
+    case COMMAND_IGNORED:
+        break;
+    }
+}
+
+void edge_heard(struct conn *c)
+{
+    c->awaits_pong = false;
+}
+
+void edge_message(struct conn *c, struct slice message)
+{
+    struct command cmd;
+
+    if (c->state != CONN_OPEN)
+        return;
+    stat_add(&c->edge->worker->stats, messages_in, 1);
+    stat_add(&c->edge->worker->stats, bytes_in, message.n);
+    command_parse(&cmd, message);
+    obey(c, &cmd);
+    command_fini(&cmd);
+}
+
+/* Letters of homes */
+
+static void subscribed(struct edge *e, const struct msg_subscribed *m)
+{
+    struct edge_sub *s = edge_sub_by_id(e, m->sub_id);
+
+    if (!s)
+        return;
+    edge_sub_join(e, s, m->channel_id);
+    if (channel_needs_signature(s->kind))
+        s->conn->authorized = true;
+    conn_send(s->conn, m->frame);
+    s = edge_sub_by_id(e, m->sub_id); /* a slow client may have been closed by the first */
+    if (s && m->after)
+        conn_send(s->conn, m->after);
+}
+
+static void refused(struct edge *e, const struct msg_refused *m)
+{
+    struct edge_sub *s = edge_sub_by_id(e, m->sub_id);
+
+    if (!s)
+        return;
+    edge_refuse(s->conn, s->name, m->why, "The channel has reached its limit of %u members",
+                m->limit);
+    s = edge_sub_by_id(e, m->sub_id);
+    if (s)
+        edge_sub_remove(e, s);
+}
+
+/* Closing a slow client inside the walk takes it out of the channel, and the last one into
+ * its place: so the walk goes from the end. */
+static void deliver(struct edge *e, const struct msg_deliver *m)
+{
+    struct edge_channel *ch = edge_channel_find(e, m->channel_id);
+    unsigned i = ch ? ch->n : 0;
+
+    while (i-- > 0) {
+        struct conn *c = ch->subs[i]->conn;
+        bool last = ch->n == 1;
+
+        if (!socket_id_eq(c->id, m->except))
+            conn_send(c, m->frame);
+        if (last)
+            break; /* the channel may be gone */
+    }
+}
+
+static void drain(struct edge *e)
+{
+    struct list *next;
+
+    e->draining = true;
+    for (struct list *at = e->conns.next; at != &e->conns; at = next) {
+        next = at->next;
+        conn_close(CONTAINER_OF(at, struct conn, all), CLOSE_RECONNECT);
+    }
+}
+
+void edge_receive(struct edge *e, struct msg *m)
+{
+    switch (m->kind) {
+    case LETTER_SUBSCRIBED:
+        subscribed(e, (struct msg_subscribed *)m);
+        break;
+    case LETTER_REFUSED:
+        refused(e, (struct msg_refused *)m);
+        break;
+    case LETTER_DELIVER:
+        deliver(e, (struct msg_deliver *)m);
+        break;
+    case LETTER_DRAIN:
+        drain(e);
+        break;
+    case LETTER_ADOPT:
+    case LETTER_SUBSCRIBE:
+    case LETTER_UNSUBSCRIBE:
+    case LETTER_PUBLISH:
+    case LETTER_STOP:
+        break;
+    }
+    letter_free(m);
+}
+
+void edge_flush(struct edge *e)
+{
+    while (!list_empty(&e->dirty)) {
+        struct conn *c = CONTAINER_OF(e->dirty.next, struct conn, dirty);
+
+        list_remove(&c->dirty);
+        if (!conn_flush(c))
+            socket_kill(c->wsi);
+    }
+}

@@ -1,0 +1,57 @@
+/* A worker's edge: the connections that this worker was handed, what each is subscribed to,
+ * and for every channel the connections here that get its frames. Commands of clients go to
+ * the channels' homes as letters; what homes say goes to clients' rings. The worker's thread
+ * only. */
+#ifndef MUSTER_SERVER_EDGE_H
+#define MUSTER_SERVER_EDGE_H
+
+#include "server/base/hmap.h"
+#include "server/base/list.h"
+#include "server/base/random.h"
+#include "server/base/hash.h"
+#include "server/base/wheel.h"
+#include "server/letters.h"
+
+struct conn;
+struct worker;
+
+struct edge {
+    struct worker *worker;
+    struct list conns;     /* all of them */
+    struct list dirty;     /* those with frames to flush at the end of the turn */
+    struct hmap subs;      /* by sub_id */
+    struct hmap names;     /* subscriptions by connection and channel name */
+    struct hmap channels;  /* by channel id: struct edge_channel */
+    struct wheel wheel;    /* one entry a connection */
+    struct random_pool random;
+    struct hash_seed seed;
+    uint64_t next_sub_id;
+    uint32_t started;      /* edge_now as it began */
+    unsigned char *scratch; /* where a connection's frames are put together for one write */
+    bool draining;
+};
+
+void edge_init(struct edge *e, struct worker *w);
+/** All connections must have gone. */
+void edge_fini(struct edge *e);
+/** A letter of the kinds "to an edge" but LETTER_ADOPT; takes it. */
+void edge_receive(struct edge *e, struct msg *m);
+/** The end of a turn: each connection with something to send is flushed once. */
+void edge_flush(struct edge *e);
+/** This turn's monotonic time, in ms and in whole seconds. */
+uint64_t edge_now_ms(const struct edge *e);
+uint32_t edge_now(const struct edge *e);
+/** Once a second. */
+void edge_tick(struct edge *e);
+/** A WebSocket has been established: request is what its URL and headers say. Greets it, or
+ * refuses it with pusher:error and the same close code (PROTOCOL.md 1). */
+struct handshake;
+void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h);
+/** Something came from the client: it is alive. */
+void edge_heard(struct conn *c);
+/** One whole text message of a client. */
+void edge_message(struct conn *c, struct slice message);
+/** The connection has gone: leaves all its channels. */
+void edge_goodbye(struct conn *c, enum presence_exit how);
+
+#endif

@@ -1,0 +1,74 @@
+/* client-… events (PROTOCOL.md 5): checked, encoded once, and handed to the channel's home,
+ * which decides their place in the channel's order. */
+#include "protocol/encode.h"
+#include "server/apps.h"
+#include "server/edge_sub.h"
+#include "server/node.h"
+#include "server/worker.h"
+
+/* The rate limit, as a theoretical arrival time: each event costs 1/rate s, and a second's
+ * worth may come at once. */
+static bool within_rate(struct conn *c)
+{
+    unsigned rate = c->app->conf->max_client_events_per_second;
+    uint64_t now = loop_now(c->edge->worker->loop) * 1000; /* µs */
+    uint64_t cost = rate ? 1000000 / rate : 0;
+
+    if (!rate)
+        return true;
+    if (c->client_event_at < now)
+        c->client_event_at = now;
+    if (c->client_event_at + cost > now + 1000000)
+        return false;
+    c->client_event_at += cost;
+    return true;
+}
+
+/* NULL, or why the event is refused. */
+static const char *fault_of(struct conn *c, const struct command *cmd,
+                            const struct edge_sub *s)
+{
+    const struct conf *conf = c->edge->worker->node->conf;
+
+    if (!c->app->conf->enable_client_messages)
+        return "Client events are off: the app's setting enable_client_messages is false";
+    if (cmd->event.n > EVENT_NAME_MAX)
+        return "The event's name is longer than 200 bytes";
+    if (!s || !s->channel)
+        return "The connection is not subscribed to the channel";
+    if (!channel_takes_client_events(s->kind))
+        return "Client events go to private and presence channels only, and to no encrypted one";
+    if (cmd->data.n > conf->max_event_kb * 1024ULL)
+        return "The event's data is longer than max_event_kb allows";
+    return NULL;
+}
+
+static void publish(struct conn *c, const struct command *cmd, const struct edge_sub *s)
+{
+    struct worker *w = c->edge->worker;
+    struct msg_publish *m = letter_alloc(LETTER_PUBLISH, sizeof *m);
+    struct slice user = channel_is_presence(s->kind) ? s->user_id : SLICE_NONE;
+
+    m->channel_id = s->channel->id;
+    m->frame = encode_client_event(cmd->event, cmd->channel, cmd->data, user);
+    m->except = c->id;
+    worker_post(w, worker_peer(w, s->home), &m->msg);
+    stat_add(&w->stats, client_events, 1);
+}
+
+void edge_client_event(struct conn *c, const struct command *cmd)
+{
+    const struct edge_sub *s = edge_sub_find(c->edge, c, cmd->channel);
+    const char *fault = fault_of(c, cmd, s);
+
+    if (fault) {
+        edge_error(c, ERROR_CLIENT_EVENT, cmd->channel, "%s", fault);
+    } else if (!within_rate(c)) {
+        stat_add(&c->edge->worker->stats, client_events_dropped, 1);
+        edge_error(c, ERROR_CLIENT_EVENT, cmd->channel,
+                   "Event dropped: more than %u client events a second",
+                   c->app->conf->max_client_events_per_second);
+    } else {
+        publish(c, cmd, s);
+    }
+}

@@ -1,0 +1,59 @@
+/* pusher:signin (PROTOCOL.md 8). */
+#include "protocol/auth.h"
+#include "protocol/channel_data.h"
+#include "protocol/encode.h"
+#include "server/apps.h"
+#include "server/base/xalloc.h"
+#include "server/edge_sub.h"
+
+static bool signature_valid(struct conn *c, const struct command *cmd)
+{
+    struct buf s = BUF_INIT;
+    char id[48];
+    bool valid;
+
+    auth_signin_string(&s, conn_id_text(c, id), cmd->user_data);
+    valid = auth_verify(cmd->auth, c->app->key, c->app->secret, buf_slice(&s));
+    if (!valid)
+        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
+                   "Invalid signature: auth should be %.*s:HmacSHA256Hex(\"%.*s\", secret)",
+                   SLICE_ARG(c->app->key), SLICE_ARG(buf_slice(&s)));
+    buf_fini(&s);
+    return valid;
+}
+
+/* One connection is one user for its whole life; the same sign-in again is confirmed again. */
+static void sign_in(struct conn *c, const struct command *cmd, const struct user_data *user)
+{
+    if (c->user_id && !slice_eq(slice_of(c->user_id), user->id)) {
+        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
+                   "The connection is signed in as another user");
+        return;
+    }
+    if (!c->user_id) {
+        c->user_id = xmemdup0(user->id.p, user->id.n);
+        c->user_info = user->info.p ? xmemdup0(user->info.p, user->info.n) : NULL;
+    }
+    c->authorized = true;
+    conn_send_take(c, encode_signin_success(cmd->user_data));
+}
+
+void edge_signin(struct conn *c, const struct command *cmd)
+{
+    struct user_data user;
+    const char *fault;
+
+    if (!c->app->conf->enable_user_authentication) {
+        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
+                   "Sign-in is off: the app's setting enable_user_authentication is false");
+        return;
+    }
+    if (!signature_valid(c, cmd))
+        return;
+    fault = signin_data_parse(cmd->user_data, &user);
+    if (fault)
+        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE, "%s", fault);
+    else
+        sign_in(c, cmd, &user);
+    user_data_fini(&user);
+}

@@ -1,0 +1,266 @@
+/* What edges ask of a home, letter by letter. A subscribe finds or makes the channel and waits
+ * until the adapter has opened it; then presence (on presence kinds) or nobody decides, and
+ * the answer goes back to the edge with the frame that all share who join at that moment. A
+ * publish goes to the adapter, and out to the edges only when it comes back from there, so
+ * that the adapter decides the order of the channel's events. */
+#include "server/home.h"
+
+#include <stdlib.h>
+
+#include "server/base/xalloc.h"
+#include "server/home_channel.h"
+#include "server/worker.h"
+
+enum { PARTITIONS = 64 };
+
+unsigned home_of(struct slice app, struct slice channel, unsigned n_workers)
+{
+    uint16_t crc = crc16(app.p, app.n, 0);
+
+    crc = crc16(":", 1, crc);
+    crc = crc16(channel.p, channel.n, crc);
+    return crc % PARTITIONS % n_workers;
+}
+
+static uint64_t sub_hash(unsigned edge, uint64_t sub_id)
+{
+    return hash_u64(sub_id * PARTITIONS + edge);
+}
+
+static struct home_sub *find_sub(struct home *h, unsigned edge, uint64_t sub_id)
+{
+    uint64_t hash = sub_hash(edge, sub_id);
+
+    for (struct hmap_node *n = hmap_first(&h->subs, hash); n; n = hmap_next(n, hash)) {
+        struct home_sub *s = CONTAINER_OF(n, struct home_sub, by_id);
+
+        if (s->edge == edge && s->sub_id == sub_id)
+            return s;
+    }
+    return NULL;
+}
+
+static void post(struct home_sub *s, void *letter)
+{
+    struct worker *w = s->channel->home->worker;
+
+    worker_post(w, worker_peer(w, s->edge), letter);
+}
+
+/* Takes the letter: it is kept until the subscription is answered. */
+static void subscribe(struct home *h, struct msg_subscribe *m)
+{
+    struct home_channel *c = home_channel_get(h, m->app, m->kind, m->channel);
+    struct home_sub *s = xcalloc(1, sizeof *s);
+
+    s->channel = c;
+    s->edge = m->edge;
+    s->sub_id = m->sub_id;
+    s->request = m;
+    list_init(&s->waiting);
+    hmap_insert(&h->subs, &s->by_id, sub_hash(s->edge, s->sub_id));
+    c->n_subs++;
+    if (c->open)
+        home_sub_answer(s);
+    else
+        list_append(&c->waiting, &s->waiting);
+}
+
+void home_sub_answer(struct home_sub *s)
+{
+    struct presence *p = s->channel->presence;
+
+    if (p)
+        presence_join(p, &s->ref, s->request->user_id, s->request->user_info);
+    else
+        home_sub_admit(s);
+    if (s->refused)
+        home_sub_drop(s);
+}
+
+static void forget_request(struct home_sub *s)
+{
+    if (s->request)
+        letter_free(&s->request->msg);
+    s->request = NULL;
+}
+
+void home_sub_admit(struct home_sub *s)
+{
+    struct home_channel *c = s->channel;
+    struct msg_subscribed *m = letter_alloc(LETTER_SUBSCRIBED, sizeof *m);
+
+    s->admitted = true;
+    c->per_edge[s->edge]++;
+    c->n_admitted++;
+    m->sub_id = s->sub_id;
+    m->channel_id = c->adapter.id;
+    m->frame = frame_hold(home_succeeded_frame(c));
+    if (channel_is_cache(c->kind))
+        m->after = encode_cache_miss(c->adapter.name);
+    post(s, m);
+    forget_request(s);
+    stat_add(&c->home->worker->stats, subscriptions, 1);
+    home_count_changed(c);
+}
+
+void home_sub_leave(struct home_sub *s, enum presence_exit how)
+{
+    struct home_channel *c = s->channel;
+
+    if (s->admitted) {
+        s->admitted = false;
+        c->per_edge[s->edge]--;
+        c->n_admitted--;
+        home_count_changed(c);
+    }
+    if (c->presence) {
+        presence_leave(c->presence, &s->ref, how, loop_now(c->home->worker->loop));
+        if (presence_waits(c->presence) && list_empty(&c->grace))
+            list_append(&c->home->grace, &c->grace);
+    }
+}
+
+void home_sub_drop(struct home_sub *s)
+{
+    struct home_channel *c = s->channel;
+
+    hmap_remove(&c->home->subs, &s->by_id);
+    list_remove(&s->waiting);
+    forget_request(s);
+    free(s);
+    c->n_subs--;
+    home_channel_drop_if_idle(c);
+}
+
+static void unsubscribe(struct home *h, const struct msg_unsubscribe *m)
+{
+    struct home_sub *s = find_sub(h, m->edge, m->sub_id);
+
+    if (!s)
+        return; /* it was refused, and the edge didn't know yet */
+    home_sub_leave(s, m->how);
+    home_sub_drop(s);
+}
+
+static void publish(struct home *h, const struct msg_publish *m)
+{
+    struct home_channel *c = home_channel_by_id(h, m->channel_id);
+
+    if (c)
+        adapter_publish(h->adapter, &c->adapter,
+                        &(struct adapter_event){m->frame, m->except});
+}
+
+void home_receive(struct home *h, struct msg *m)
+{
+    switch (m->kind) {
+    case LETTER_SUBSCRIBE:
+        subscribe(h, (struct msg_subscribe *)m);
+        return;
+    case LETTER_UNSUBSCRIBE:
+        unsubscribe(h, (struct msg_unsubscribe *)m);
+        break;
+    case LETTER_PUBLISH:
+        publish(h, (struct msg_publish *)m);
+        break;
+    case LETTER_ADOPT:
+    case LETTER_SUBSCRIBED:
+    case LETTER_REFUSED:
+    case LETTER_DELIVER:
+    case LETTER_DRAIN:
+    case LETTER_STOP:
+        break;
+    }
+    letter_free(m);
+}
+
+/* The adapter: whatever is published from now on arrives. */
+static void opened(void *context, uint64_t channel_id)
+{
+    struct home_channel *c = home_channel_by_id(context, channel_id);
+    struct list waiting;
+
+    if (!c || c->open)
+        return;
+    c->open = true;
+    c->n_subs++; /* holds the channel while its subscriptions may be refused */
+    list_init(&waiting);
+    list_splice(&waiting, &c->waiting);
+    while (!list_empty(&waiting)) {
+        struct home_sub *s = CONTAINER_OF(waiting.next, struct home_sub, waiting);
+
+        list_remove(&s->waiting);
+        home_sub_answer(s);
+    }
+    c->n_subs--;
+}
+
+/* The adapter: the next event in the channel's order. */
+static void event(void *context, uint64_t channel_id, const struct adapter_event *e)
+{
+    struct home_channel *c = home_channel_by_id(context, channel_id);
+
+    if (c)
+        home_channel_deliver(c, e->frame, e->except);
+}
+
+void home_tick(struct home *h, uint64_t now)
+{
+    struct list *next;
+
+    for (struct list *at = h->grace.next; at != &h->grace; at = next) {
+        struct home_channel *c = CONTAINER_OF(at, struct home_channel, grace);
+
+        next = at->next;
+        presence_tick(c->presence, now);
+        if (!presence_waits(c->presence))
+            list_remove(&c->grace);
+        home_channel_drop_if_idle(c);
+    }
+    if (++h->seconds % 5 == 0)
+        home_counts_flush(h);
+}
+
+void home_init(struct home *h, struct worker *w, struct adapter *adapter,
+               unsigned n_workers)
+{
+    static const struct adapter_sink sink = {opened, event};
+
+    h->worker = w;
+    h->adapter = adapter;
+    hmap_init(&h->channels_by_name);
+    hmap_init(&h->channels_by_id);
+    hmap_init(&h->subs);
+    list_init(&h->grace);
+    list_init(&h->counts);
+    h->next_id = (uint64_t)w->index << 56; /* unique on the node */
+    h->seed = hash_seed_random();
+    h->n_workers = n_workers;
+    h->seconds = 0;
+    adapter_attach(adapter, w->index, &sink, h);
+}
+
+static void free_sub(struct hmap_node *node, void *context)
+{
+    struct home_sub *s = CONTAINER_OF(node, struct home_sub, by_id);
+
+    (void)context;
+    forget_request(s);
+    free(s);
+}
+
+static void free_channel(struct hmap_node *node, void *context)
+{
+    (void)context;
+    home_channel_free(CONTAINER_OF(node, struct home_channel, by_id));
+}
+
+void home_fini(struct home *h)
+{
+    hmap_each(&h->subs, free_sub, NULL);
+    hmap_each(&h->channels_by_id, free_channel, NULL);
+    hmap_fini(&h->subs);
+    hmap_fini(&h->channels_by_id);
+    hmap_fini(&h->channels_by_name);
+}

@@ -1,0 +1,112 @@
+/* A channel at its home: found or made, delivered to, dropped. One channel has one life, from
+ * its first subscription to its last (or to the end of the last member's grace); its id is of
+ * that life, so that whatever is still under way for an earlier one finds nothing. */
+#include "server/home_channel.h"
+
+#include <stdlib.h>
+
+#include "server/base/xalloc.h"
+#include "server/worker.h"
+
+static uint64_t name_hash(const struct home *h, const struct app *app, struct slice name)
+{
+    return hash_bytes(h->seed, name.p, name.n) ^ hash_u64(app->index);
+}
+
+static struct home_channel *find(struct home *h, const struct app *app, struct slice name,
+                                 uint64_t hash)
+{
+    struct hmap_node *n = hmap_first(&h->channels_by_name, hash);
+
+    for (; n; n = hmap_next(n, hash)) {
+        struct home_channel *c = CONTAINER_OF(n, struct home_channel, by_name);
+
+        if (c->app == app && slice_eq(c->adapter.name, name))
+            return c;
+    }
+    return NULL;
+}
+
+struct home_channel *home_channel_by_id(struct home *h, uint64_t id)
+{
+    struct hmap_node *n = hmap_first(&h->channels_by_id, hash_u64(id));
+
+    for (; n; n = hmap_next(n, hash_u64(id))) {
+        struct home_channel *c = CONTAINER_OF(n, struct home_channel, by_id);
+
+        if (c->adapter.id == id)
+            return c;
+    }
+    return NULL;
+}
+
+struct home_channel *home_channel_get(struct home *h, const struct app *app,
+                                      enum channel_kind kind, struct slice name)
+{
+    uint64_t hash = name_hash(h, app, name);
+    struct home_channel *c = find(h, app, name, hash);
+
+    if (c)
+        return c;
+    c = xcalloc(1, sizeof *c);
+    c->home = h;
+    c->app = app;
+    c->kind = kind;
+    list_init(&c->waiting);
+    list_init(&c->grace);
+    list_init(&c->counts);
+    c->per_edge = xcalloc(h->n_workers, sizeof *c->per_edge);
+    c->adapter.id = ++h->next_id;
+    c->adapter.home = h->worker->index;
+    c->adapter.app = app->id;
+    c->adapter.name = (struct slice){xmemdup0(name.p, name.n), name.n};
+    if (channel_is_presence(kind))
+        c->presence = home_presence_alloc(c);
+    hmap_insert(&h->channels_by_name, &c->by_name, hash);
+    hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->adapter.id));
+    adapter_open(h->adapter, &c->adapter);
+    return c;
+}
+
+void home_channel_free(struct home_channel *c)
+{
+    if (c->presence)
+        presence_fini(c->presence);
+    free(c->presence);
+    if (c->succeeded)
+        frame_release(c->succeeded);
+    free((void *)(uintptr_t)c->adapter.name.p);
+    free(c->per_edge);
+    free(c);
+}
+
+void home_channel_drop_if_idle(struct home_channel *c)
+{
+    struct home *h = c->home;
+
+    if (c->n_subs || (c->presence && !presence_empty(c->presence)))
+        return;
+    adapter_close(h->adapter, &c->adapter);
+    hmap_remove(&h->channels_by_name, &c->by_name);
+    hmap_remove(&h->channels_by_id, &c->by_id);
+    list_remove(&c->grace);
+    list_remove(&c->counts);
+    home_channel_free(c);
+}
+
+void home_channel_deliver(struct home_channel *c, struct frame *f, struct socket_id except)
+{
+    struct worker *w = c->home->worker;
+
+    for (unsigned edge = 0; edge < c->home->n_workers; edge++) {
+        struct msg_deliver *m;
+
+        if (!c->per_edge[edge])
+            continue;
+        m = letter_alloc(LETTER_DELIVER, sizeof *m);
+        m->channel_id = c->adapter.id;
+        m->frame = frame_hold(f);
+        m->except = except;
+        worker_post(w, worker_peer(w, edge), &m->msg);
+    }
+}

@@ -1,0 +1,66 @@
+/* What a home keeps of one channel and of each subscription to it. Private to home*.c; the
+ * home's thread only. */
+#ifndef MUSTER_SERVER_HOME_CHANNEL_H
+#define MUSTER_SERVER_HOME_CHANNEL_H
+
+#include "presence/presence.h"
+#include "server/apps.h"
+#include "server/home.h"
+
+struct home_channel {
+    struct hmap_node by_name, by_id;
+    struct home *home;
+    const struct app *app;
+    enum channel_kind kind;
+    bool open;            /* the adapter has said so: joiners may be answered */
+    struct list waiting;  /* subscriptions until then, in order */
+    unsigned n_subs;      /* waiting ones too */
+    unsigned n_admitted;
+    struct presence *presence; /* presence kinds, else NULL */
+    struct frame *succeeded;   /* the shared answer to whoever joins now, or NULL */
+    uint64_t succeeded_version; /* of the view that it shows */
+    struct list grace, counts; /* in the home's lists of those names */
+    struct adapter_channel adapter;
+    unsigned *per_edge; /* admitted subscriptions by edge */
+};
+
+struct home_sub {
+    struct hmap_node by_id;
+    struct home_channel *channel;
+    struct list waiting;
+    struct msg_subscribe *request; /* until it is answered */
+    unsigned edge;
+    bool admitted;
+    bool refused; /* to be dropped by whoever asked presence */
+    uint64_t sub_id;
+    struct presence_ref ref;
+};
+
+/** Finds or makes; made: the adapter is opened, and may have answered already. */
+struct home_channel *home_channel_get(struct home *h, const struct app *app,
+                                      enum channel_kind kind, struct slice name);
+struct home_channel *home_channel_by_id(struct home *h, uint64_t id);
+/** Closes and frees a channel that has neither subscriptions nor members in grace. */
+void home_channel_drop_if_idle(struct home_channel *c);
+void home_channel_free(struct home_channel *c);
+/** A frame for every admitted subscriber, one letter an edge. Borrows the frame. */
+void home_channel_deliver(struct home_channel *c, struct frame *f, struct socket_id except);
+
+/** Lets a subscription in or not, now that the channel is open. May free it. */
+void home_sub_answer(struct home_sub *s);
+/** The answer to a subscription that is let in: with the frame shared by all who join now. */
+void home_sub_admit(struct home_sub *s);
+void home_sub_leave(struct home_sub *s, enum presence_exit how);
+/** Removes and frees the subscription, and its channel if that was the last. */
+void home_sub_drop(struct home_sub *s);
+
+/** Presence for a channel of a presence kind (caller owns it, ends with presence_fini). */
+struct presence *home_presence_alloc(struct home_channel *c);
+/** subscription_succeeded at this moment; borrowed from the channel. */
+struct frame *home_succeeded_frame(struct home_channel *c);
+/** The number of subscribers has changed (PROTOCOL.md 2, subscription_count). */
+void home_count_changed(struct home_channel *c);
+/** Sends what home_count_changed has put off. */
+void home_counts_flush(struct home *h);
+
+#endif

@@ -1,0 +1,113 @@
+/* What presence says, told to clients: the outputs of a channel's presence become frames and
+ * answers. The snapshot is put together from pieces that each member's join encoded once, and
+ * is one frame for all who join at the same version of the view. Subscription counts, which
+ * are to other channels what members are to presence ones, are here too. */
+#include "server/home_channel.h"
+
+#include "server/base/xalloc.h"
+#include "server/worker.h"
+
+enum { COUNT_EACH_CHANGE_UP_TO = 100 }; /* subscribers; above, every 5 s */
+
+static const struct socket_id nobody = {0, 0};
+
+static void added(void *context, const struct member *m)
+{
+    struct home_channel *c = context;
+    struct frame *f;
+
+    stat_add(&c->home->worker->stats, members_added, 1);
+    if (!c->n_admitted)
+        return;
+    f = encode_member_added(c->kind, c->adapter.name, m->piece.id, m->piece.info);
+    home_channel_deliver(c, f, nobody);
+    frame_release(f);
+}
+
+static void removed(void *context, const struct member *m)
+{
+    struct home_channel *c = context;
+    struct frame *f;
+
+    stat_add(&c->home->worker->stats, members_removed, 1);
+    if (!c->n_admitted)
+        return;
+    f = encode_member_removed(c->kind, c->adapter.name, m->piece.id);
+    home_channel_deliver(c, f, nobody);
+    frame_release(f);
+}
+
+static void admitted(void *context, struct presence_ref *ref)
+{
+    (void)context;
+    home_sub_admit(CONTAINER_OF(ref, struct home_sub, ref));
+}
+
+static void refused(void *context, struct presence_ref *ref)
+{
+    struct home_channel *c = context;
+    struct worker *w = c->home->worker;
+    struct home_sub *s = CONTAINER_OF(ref, struct home_sub, ref);
+    struct msg_refused *m = letter_alloc(LETTER_REFUSED, sizeof *m);
+
+    m->sub_id = s->sub_id;
+    m->why = REFUSAL_ROOM_FULL;
+    m->limit = c->presence->rules.max_members;
+    worker_post(w, worker_peer(w, s->edge), &m->msg);
+    s->refused = true;
+}
+
+struct presence *home_presence_alloc(struct home_channel *c)
+{
+    static const struct presence_sink sink = {added, removed, admitted, refused};
+    const struct conf_presence *conf = &c->app->conf->presence;
+    struct presence_rules rules = {conf->max_members_per_channel,
+                                   conf->leave_grace * 1000ULL};
+    struct presence *p = xmalloc(sizeof *p);
+
+    presence_init(p, rules, c->home->seed, &sink, c);
+    return p;
+}
+
+struct frame *home_succeeded_frame(struct home_channel *c)
+{
+    uint64_t version = c->presence ? c->presence->view.version : 0;
+
+    if (c->succeeded && c->succeeded_version == version)
+        return c->succeeded;
+    if (c->succeeded)
+        frame_release(c->succeeded);
+    c->succeeded = c->presence ? roster_snapshot(&c->presence->view, c->adapter.name)
+                               : encode_subscribed(c->adapter.name);
+    c->succeeded_version = version;
+    return c->succeeded;
+}
+
+static void send_count(struct home_channel *c)
+{
+    struct frame *f = encode_subscription_count(c->adapter.name, c->n_admitted);
+
+    home_channel_deliver(c, f, nobody);
+    frame_release(f);
+}
+
+void home_count_changed(struct home_channel *c)
+{
+    if (!c->app->conf->enable_subscription_count || c->presence ||
+        channel_is_encrypted(c->kind) || c->kind == CHANNEL_USER)
+        return;
+    if (c->n_admitted <= COUNT_EACH_CHANGE_UP_TO)
+        send_count(c);
+    else if (list_empty(&c->counts))
+        list_append(&c->home->counts, &c->counts);
+}
+
+void home_counts_flush(struct home *h)
+{
+    while (!list_empty(&h->counts)) {
+        struct home_channel *c = CONTAINER_OF(h->counts.next, struct home_channel, counts);
+
+        list_remove(&c->counts);
+        send_count(c);
+    }
+}

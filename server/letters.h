@@ -1,0 +1,101 @@
+/* What threads say to each other: every letter between the acceptor, edges and homes. A letter
+ * is made by its sender, owned by whoever has it, and freed by the receiver with letter_free,
+ * which also lets go of what it holds. Slices inside borrow from the letter's own tail. */
+#ifndef MUSTER_SERVER_LETTERS_H
+#define MUSTER_SERVER_LETTERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "adapters/adapter.h"
+#include "presence/presence.h"
+#include "protocol/channel_name.h"
+#include "protocol/frame.h"
+#include "protocol/refusal.h"
+#include "server/base/mailbox.h"
+
+struct app;
+
+enum letter_kind {
+    /* to an edge */
+    LETTER_ADOPT,      /* acceptor: a connection to serve */
+    LETTER_SUBSCRIBED, /* home: a subscribe was let in */
+    LETTER_REFUSED,    /* home: it was not */
+    LETTER_DELIVER,    /* home: a frame for all subscribers of a channel */
+    LETTER_DRAIN,      /* node: say 4200 to everyone, then stop */
+    /* to a home */
+    LETTER_SUBSCRIBE,
+    LETTER_UNSUBSCRIBE,
+    LETTER_PUBLISH,
+    /* to a worker */
+    LETTER_STOP,
+};
+
+struct msg {
+    struct letter letter; /* first: a letter is its msg */
+    enum letter_kind kind;
+};
+
+struct msg_adopt {
+    struct msg msg;
+    int fd; /* closed by letter_free unless taken (set to -1) */
+};
+
+/* Each subscribe has a number, unique on its edge for ever: answers to one that has been
+ * undone meanwhile find nothing (PRESENCE.md, "Edge races"). */
+struct msg_subscribe {
+    struct msg msg;
+    unsigned edge;
+    uint64_t sub_id;
+    const struct app *app;
+    enum channel_kind kind;
+    struct slice channel;
+    struct slice user_id;   /* presence kinds */
+    struct slice user_info; /* raw JSON, or absent */
+    char bytes[];
+};
+
+struct msg_unsubscribe {
+    struct msg msg;
+    unsigned edge;
+    uint64_t sub_id;
+    enum presence_exit how;
+};
+
+struct msg_publish {
+    struct msg msg;
+    uint64_t channel_id;
+    struct frame *frame; /* held */
+    struct socket_id except;
+};
+
+struct msg_subscribed {
+    struct msg msg;
+    uint64_t sub_id;
+    uint64_t channel_id;
+    struct frame *frame; /* subscription_succeeded, held */
+    struct frame *after; /* what follows it at once (cache_miss), held, or NULL */
+};
+
+struct msg_refused {
+    struct msg msg;
+    uint64_t sub_id;
+    enum refusal why;
+    unsigned limit; /* the limit that was reached, for the text */
+};
+
+struct msg_deliver {
+    struct msg msg;
+    uint64_t channel_id;
+    struct frame *frame; /* held */
+    struct socket_id except;
+};
+
+/** A letter without contents. */
+struct msg *letter_plain(enum letter_kind kind);
+/** size: of the whole struct with its tail; zeroed. */
+void *letter_alloc(enum letter_kind kind, size_t size);
+/** Ends any letter. */
+void letter_free(struct msg *m);
+
+#endif

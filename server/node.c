@@ -1,0 +1,175 @@
+/* Start and end, in order. Start: everything that libraries keep process-wide is made on the
+ * main thread, then the workers run, then the acceptor. End: no new connection, 4200 to
+ * everyone, a while for them to go, then whatever is left is cut. */
+#include "server/node.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "adapters/local.h"
+#include "server/acceptor.h"
+#include "server/base/cpus.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+#include "server/worker.h"
+
+enum {
+    WORKERS_MAX = 64,
+    DESCRIPTORS_BESIDE = 512, /* handshakes, refusals, epoll, files */
+};
+
+/* Exactly what max_connections needs: closing a connection costs time in proportion to this
+ * limit (LIBRARIES.md 15). */
+static void set_descriptor_limit(const struct conf *conf)
+{
+    rlim_t want = (rlim_t)conf->max_connections + DESCRIPTORS_BESIDE;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_max < want) {
+        log_warn("node.descriptors", "max_connections=%u needs=%llu hard_limit=%llu hint=%s",
+                 conf->max_connections, (unsigned long long)want,
+                 (unsigned long long)limit.rlim_max,
+                 "raise the hard limit of open files or lower max_connections");
+        want = limit.rlim_max;
+    }
+    limit.rlim_cur = want;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("node.descriptors", "error=%s", strerror(errno));
+}
+
+static unsigned workers_for(const struct conf *conf)
+{
+    unsigned n = conf->workers ? conf->workers : cpus_allowed();
+
+    return n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+static enum err make_workers(struct node *n)
+{
+    unsigned want = workers_for(n->conf);
+    enum err err = ERR_NONE;
+
+    n->n_workers = want;
+    n->workers = xcalloc(want, sizeof *n->workers);
+    for (unsigned i = 0; i < want && !err; i++) {
+        err = worker_init(&n->workers[i], n, i);
+        if (err)
+            n->n_workers = i + 1;
+    }
+    return err;
+}
+
+static void free_node(struct node *n)
+{
+    for (unsigned i = 0; i < n->n_workers; i++)
+        worker_fini(&n->workers[i]);
+    if (n->acceptor)
+        acceptor_free(n->acceptor);
+    free(n->workers);
+    adapter_free(n->adapter);
+    apps_fini(&n->apps);
+    free(n);
+}
+
+static void stop_workers(struct node *n, unsigned started)
+{
+    for (unsigned i = 0; i < started; i++)
+        worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
+    for (unsigned i = 0; i < started; i++)
+        worker_join(&n->workers[i]);
+}
+
+static enum err run_threads(struct node *n)
+{
+    enum err err = ERR_NONE;
+    unsigned started = 0;
+
+    while (started < n->n_workers && !err) {
+        err = worker_start(&n->workers[started]);
+        started += !err;
+    }
+    if (!err)
+        err = acceptor_start(n->acceptor);
+    if (err)
+        stop_workers(n, started);
+    return err;
+}
+
+enum err node_start(struct node **out, const struct conf *conf)
+{
+    struct node *n = xcalloc(1, sizeof *n);
+    enum err err;
+
+    *out = NULL;
+    n->conf = conf;
+    set_descriptor_limit(conf);
+    apps_init(&n->apps, conf);
+    n->adapter = local_adapter_alloc(WORKERS_MAX);
+    err = make_workers(n);
+    if (!err)
+        err = acceptor_alloc(&n->acceptor, n);
+    if (!err)
+        err = run_threads(n);
+    if (err) {
+        if (n->acceptor)
+            acceptor_stop(n->acceptor);
+        free_node(n);
+        return err;
+    }
+    *out = n;
+    return ERR_NONE;
+}
+
+static uint64_t sum(const struct node *n, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < n->n_workers; i++) {
+        const char *stats = (const char *)&n->workers[i].stats;
+
+        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(stats + offset),
+                                      memory_order_relaxed);
+    }
+    return total;
+}
+
+#define STATS_FORMAT(name) #name "=%llu "
+#define STATS_SUM(name) , (unsigned long long)sum(n, offsetof(struct stats, name))
+
+static void log_stats(const struct node *n)
+{
+    log_info("node.stats", STATS(STATS_FORMAT) "workers=%u" STATS(STATS_SUM), n->n_workers);
+}
+
+/* Waits for the workers to run out of connections, until the grace is over. */
+static void drain(struct node *n)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += n->conf->shutdown_grace;
+    for (unsigned i = 0; i < n->n_workers; i++)
+        worker_post(NULL, &n->workers[i], letter_plain(LETTER_DRAIN));
+    for (unsigned i = 0; i < n->n_workers; i++) {
+        if (pthread_timedjoin_np(n->workers[i].thread, NULL, &until) == 0)
+            continue;
+        log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i, n->conf->shutdown_grace);
+        worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
+        worker_join(&n->workers[i]);
+    }
+}
+
+void node_stop(struct node *n)
+{
+    log_info("node.stopping", "connections=%u", atomic_load(&n->connections));
+    acceptor_stop(n->acceptor);
+    drain(n);
+    log_stats(n);
+    free_node(n);
+}

@@ -1,0 +1,326 @@
+/* lws's callback, turned into calls. One lws protocol serves both WebSocket and plain HTTP; a
+ * session is the few bytes that lws keeps for us with each of them. lws hands a message over
+ * in pieces of rx_buffer_size, has no limit of its own on its size, and does not show WebSocket
+ * PINGs (LIBRARIES.md 10 to 12): the pieces are put together here, under max_message_kb. */
+#include "server/socket.h"
+
+#include <libwebsockets.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "protocol/json_scan.h"
+#include "protocol/refusal.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+#include "server/conn.h"
+#include "server/handshake.h"
+#include "server/http.h"
+#include "server/node.h"
+#include "server/worker.h"
+
+enum {
+    RX_BYTES = 512,         /* a connection, the memory lever (LIBRARIES.md 9) */
+    TX_BYTES = 1 << 16,     /* one write (LIBRARIES.md 8) */
+    HEADERS_MAX = 16 << 10, /* bytes: sites' cookies come along */
+    KEEPALIVE_SECONDS = 60, /* of an HTTP connection between requests */
+    PATH_MAX_BYTES = 512,
+};
+
+struct session {
+    struct conn *conn;            /* a WebSocket */
+    struct buf *partial;          /* the message so far; NULL between messages */
+    struct http_request *request; /* an HTTP request that waits for its body */
+};
+
+struct socket_server {
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+};
+
+static struct worker *worker_of(struct lws *wsi)
+{
+    return lws_context_user(lws_get_context(wsi));
+}
+
+/* WebSocket */
+
+static struct slice header(struct lws *wsi, enum lws_token_indexes token, char *p, size_t size)
+{
+    int n = lws_hdr_copy(wsi, p, (int)size, token);
+
+    return n > 0 ? (struct slice){p, (size_t)n} : SLICE_NONE;
+}
+
+static struct slice custom_header(struct lws *wsi, const char *name, char *p, size_t size)
+{
+    int n = lws_hdr_custom_copy(wsi, p, (int)size, name, (int)strlen(name));
+
+    return n > 0 ? (struct slice){p, (size_t)n} : SLICE_NONE;
+}
+
+static void established(struct lws *wsi, struct session *s)
+{
+    struct worker *w = worker_of(wsi);
+    char path[PATH_MAX_BYTES], protocol[32], origin[256], forwarded[16];
+    const char *value = lws_get_urlarg_by_name(wsi, "protocol=", protocol, sizeof protocol);
+    struct handshake h = {
+        .path = header(wsi, WSI_TOKEN_GET_URI, path, sizeof path),
+        .protocol = slice_of(value),
+        .origin = header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin),
+        .forwarded_proto = custom_header(wsi, "x-forwarded-proto:", forwarded, sizeof forwarded),
+    };
+
+    s->conn = conn_alloc(&w->edge, wsi);
+    edge_welcome(&w->edge, s->conn, &h);
+}
+
+static void forget_partial(struct session *s)
+{
+    if (s->partial)
+        buf_fini(s->partial);
+    free(s->partial);
+    s->partial = NULL;
+}
+
+static void message(struct conn *c, struct slice text)
+{
+    if (utf8_valid(text))
+        edge_message(c, text);
+    else
+        conn_close(c, CLOSE_BAD_UTF8);
+}
+
+static void keep_piece(struct session *s, struct slice piece)
+{
+    if (!s->partial)
+        s->partial = xcalloc(1, sizeof *s->partial);
+    buf_add_slice(s->partial, piece);
+}
+
+static void received(struct lws *wsi, struct session *s, struct slice piece)
+{
+    struct conn *c = s->conn;
+    size_t have = s->partial ? s->partial->n : 0, rest = lws_remaining_packet_payload(wsi);
+    size_t limit = c->edge->worker->node->conf->max_message_kb * (size_t)1024;
+
+    edge_heard(c);
+    if (c->state != CONN_OPEN)
+        return;
+    if (lws_frame_is_binary(wsi)) {
+        conn_close(c, CLOSE_BINARY);
+    } else if (rest > limit || have + piece.n + rest > limit) {
+        forget_partial(s);
+        conn_close(c, CLOSE_TOO_BIG);
+    } else if (rest || !lws_is_final_fragment(wsi)) {
+        keep_piece(s, piece);
+    } else if (!have) {
+        message(c, piece);
+    } else {
+        keep_piece(s, piece);
+        message(c, buf_slice(s->partial));
+        forget_partial(s);
+    }
+}
+
+static void closed(struct session *s)
+{
+    struct conn *c = s->conn;
+
+    s->conn = NULL;
+    forget_partial(s);
+    if (!c)
+        return;
+    edge_goodbye(c, c->peer_closed ? EXIT_CLEAN : EXIT_UNCLEAN);
+    conn_free(c);
+}
+
+static int websocket(struct lws *wsi, enum lws_callback_reasons reason, struct session *s,
+                     struct slice in)
+{
+    if (reason == LWS_CALLBACK_ESTABLISHED)
+        established(wsi, s);
+    if (!s->conn)
+        return 0;
+    if (reason == LWS_CALLBACK_RECEIVE)
+        received(wsi, s, in);
+    else if (reason == LWS_CALLBACK_RECEIVE_PONG)
+        edge_heard(s->conn);
+    else if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
+        return conn_writeable(s->conn) ? 0 : -1;
+    else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE)
+        s->conn->peer_closed = true;
+    else if (reason == LWS_CALLBACK_CLOSED)
+        closed(s);
+    return 0;
+}
+
+/* HTTP */
+
+static void end_request(struct session *s)
+{
+    http_request_free(s->request);
+    s->request = NULL;
+}
+
+static int http(struct lws *wsi, enum lws_callback_reasons reason, struct session *s,
+                struct slice in)
+{
+    bool keep = true;
+
+    if (reason == LWS_CALLBACK_HTTP) {
+        end_request(s);
+        keep = http_begin(worker_of(wsi), wsi, in, &s->request);
+    } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
+        keep = http_body(s->request, in);
+    } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
+        keep = http_end(s->request);
+        end_request(s);
+    } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
+        end_request(s);
+    }
+    return keep ? 0 : -1;
+}
+
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+                    size_t len)
+{
+    struct slice bytes = {in ? in : "", len};
+
+    switch ((int)reason) {
+    case LWS_CALLBACK_ESTABLISHED:
+    case LWS_CALLBACK_RECEIVE:
+    case LWS_CALLBACK_RECEIVE_PONG:
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_CLOSED:
+        return user ? websocket(wsi, reason, user, bytes) : 0;
+    case LWS_CALLBACK_HTTP:
+    case LWS_CALLBACK_HTTP_BODY:
+    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+    case LWS_CALLBACK_CLOSED_HTTP:
+        return user ? http(wsi, reason, user, bytes) : 0;
+    case LWS_CALLBACK_WSI_DESTROY: /* whatever way it went */
+        if (user) {
+            closed(user);
+            end_request(user);
+        }
+        return 0;
+    default:
+        return 0;
+    }
+}
+
+/* The context */
+
+static void log_line(int level, const char *line)
+{
+    struct slice text = slice_of(line);
+
+    while (text.n && text.p[text.n - 1] == '\n')
+        text.n--;
+    if (level == LLL_ERR)
+        log_error("lws", "text=%.*s", SLICE_ARG(text));
+    else
+        log_debug("lws", "text=%.*s", SLICE_ARG(text));
+}
+
+struct socket_server *socket_server_alloc(struct worker *w)
+{
+    static const struct lws_protocols protocols[] = {
+        {"muster", callback, sizeof(struct session), RX_BYTES, 0, NULL, TX_BYTES},
+        {0},
+    };
+    static const lws_retry_bo_t no_validity = {0}; /* LIBRARIES.md 4 */
+    struct socket_server *s = xcalloc(1, sizeof *s);
+    void *loops[] = {loop_ev(w->loop)};
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN_SERVER,
+        .protocols = protocols,
+        .vhost_name = "muster",
+        .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6,
+        .foreign_loops = loops,
+        .user = w,
+        .max_http_header_data = HEADERS_MAX,
+        .timeout_secs = w->node->conf->handshake_timeout,
+        .timeout_secs_ah_idle = w->node->conf->handshake_timeout,
+        .keepalive_timeout = KEEPALIVE_SECONDS,
+        .retry_and_idle_policy = &no_validity,
+        .server_string = "Muster",
+    };
+
+    lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
+    s->context = lws_create_context(&info);
+    s->vhost = s->context ? lws_get_vhost_by_name(s->context, "muster") : NULL;
+    if (s->vhost)
+        return s;
+    log_error("lws.no_context", "hint=%s",
+              "is the package libwebsockets-evlib-ev installed? it is loaded at run time");
+    socket_server_free(s);
+    return NULL;
+}
+
+void socket_server_free(struct socket_server *s)
+{
+    if (s->context)
+        lws_context_destroy(s->context);
+    free(s);
+}
+
+void socket_server_adopt(struct socket_server *s, int fd)
+{
+    if (!lws_adopt_socket_vhost(s->vhost, fd))
+        log_warn("ws.adopt_failed", "fd=%d", fd); /* lws has closed it */
+}
+
+void socket_server_tick(struct socket_server *s)
+{
+    lws_cancel_service(s->context);
+}
+
+void socket_want_write(struct lws *wsi)
+{
+    lws_callback_on_writable(wsi);
+}
+
+void socket_kill(struct lws *wsi)
+{
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    lws_cancel_service(lws_get_context(wsi));
+}
+
+bool socket_busy(struct lws *wsi)
+{
+    return lws_partial_buffered(wsi);
+}
+
+bool socket_write(struct lws *wsi, unsigned char *bytes, size_t n)
+{
+    return lws_write(wsi, bytes, n, LWS_WRITE_RAW) >= 0;
+}
+
+uint32_t socket_silence(struct lws *wsi)
+{
+    int fd = lws_get_socket_fd(wsi), unread = 0;
+    struct tcp_info info = {0};
+    socklen_t n = sizeof info;
+
+    if (ioctl(fd, FIONREAD, &unread) == 0 && unread > 0)
+        return 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) != 0)
+        return 0; /* the socket is broken: lws will say so */
+    return info.tcpi_last_data_recv;
+}
+
+void socket_close_reason(struct lws *wsi, int code)
+{
+    char text[124];
+    struct slice reason = slice_of(close_code_text(code));
+
+    if (reason.n > 123)
+        reason.n = 123;
+    memcpy(text, reason.p, reason.n);
+    lws_close_reason(wsi, (enum lws_close_status)code, (unsigned char *)text, reason.n);
+}

@@ -1,0 +1,39 @@
+/* Where lws ends and Muster begins: a worker's lws context on its loop, and the callback that
+ * turns what lws says into calls of edge.h and http.h. The worker's thread only. */
+#ifndef MUSTER_SERVER_SOCKET_H
+#define MUSTER_SERVER_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/base/err.h"
+
+struct conn;
+struct lws;
+struct socket_server;
+struct worker;
+
+/** NULL: lws gave no context; it was logged. Called for one worker after another, before any
+ * thread starts: lws's set-up is process-global (LIBRARIES.md 1). */
+struct socket_server *socket_server_alloc(struct worker *w);
+/** Closes what is still open. */
+void socket_server_free(struct socket_server *s);
+/** Serves a connected socket; takes it, also on failure. */
+void socket_server_adopt(struct socket_server *s, int fd);
+/** Lets lws look at its own timeouts; once a second. */
+void socket_server_tick(struct socket_server *s);
+/** Asks for a writeable callback. */
+void socket_want_write(struct lws *wsi);
+/** Ends the socket from outside a callback, at once. */
+void socket_kill(struct lws *wsi);
+/** True while lws holds a part of an earlier write. */
+bool socket_busy(struct lws *wsi);
+/** Writes ready frames; false when the socket is broken. */
+bool socket_write(struct lws *wsi, unsigned char *bytes, size_t n);
+/** Milliseconds since anything came from the peer; 0 while something waits to be read. */
+uint32_t socket_silence(struct lws *wsi);
+/** In a callback that then returns -1: the close frame to send. */
+void socket_close_reason(struct lws *wsi, int code);
+
+#endif

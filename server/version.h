@@ -1,0 +1,6 @@
+#ifndef MUSTER_SERVER_VERSION_H
+#define MUSTER_SERVER_VERSION_H
+
+#define MUSTER_VERSION "0.1.0"
+
+#endif

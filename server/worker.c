@@ -1,0 +1,164 @@
+#include "server/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "server/base/log.h"
+#include "server/node.h"
+#include "server/socket.h"
+
+struct worker *worker_peer(struct worker *w, unsigned index)
+{
+    return &w->node->workers[index];
+}
+
+void worker_post(struct worker *from, struct worker *to, struct msg *m)
+{
+    if (from != to) {
+        mailbox_post(&to->inbox, &m->letter);
+        return;
+    }
+    m->letter.next = NULL;
+    *to->own_end = &m->letter;
+    to->own_end = &m->letter.next;
+}
+
+static void receive(struct worker *w, struct msg *m)
+{
+    switch (m->kind) {
+    case LETTER_ADOPT:
+        socket_server_adopt(w->sockets, ((struct msg_adopt *)m)->fd);
+        ((struct msg_adopt *)m)->fd = -1;
+        letter_free(m);
+        break;
+    case LETTER_STOP:
+        letter_free(m);
+        loop_stop(w->loop);
+        break;
+    case LETTER_SUBSCRIBED:
+    case LETTER_REFUSED:
+    case LETTER_DELIVER:
+    case LETTER_DRAIN:
+        edge_receive(&w->edge, m);
+        break;
+    case LETTER_SUBSCRIBE:
+    case LETTER_UNSUBSCRIBE:
+    case LETTER_PUBLISH:
+        home_receive(&w->home, m);
+        break;
+    }
+}
+
+static void receive_all(struct worker *w, struct letter *batch)
+{
+    while (batch) {
+        struct letter *next = batch->next;
+
+        receive(w, (struct msg *)batch);
+        batch = next;
+    }
+}
+
+static void wake(void *context)
+{
+    loop_wake(context);
+}
+
+static void woken(void *context)
+{
+    struct worker *w = context;
+
+    receive_all(w, mailbox_take(&w->inbox));
+}
+
+/* The end of a turn: what this worker has said to itself, until it has said everything, then
+ * one flush of each connection that has something to send. */
+static void turn_ends(void *context)
+{
+    struct worker *w = context;
+
+    do {
+        while (w->own_first) {
+            struct letter *batch = w->own_first;
+
+            w->own_first = NULL;
+            w->own_end = &w->own_first;
+            receive_all(w, batch);
+        }
+        edge_flush(&w->edge);
+    } while (w->own_first);
+    if (w->edge.draining && list_empty(&w->edge.conns))
+        loop_stop(w->loop);
+}
+
+static void tick(void *context)
+{
+    struct worker *w = context;
+
+    edge_tick(&w->edge);
+    home_tick(&w->home, loop_now(w->loop));
+    socket_server_tick(w->sockets);
+}
+
+enum err worker_init(struct worker *w, struct node *node, unsigned index)
+{
+    w->node = node;
+    w->index = index;
+    w->own_first = NULL;
+    w->own_end = &w->own_first;
+    w->loop = loop_alloc(woken, turn_ends, w);
+    mailbox_init(&w->inbox, wake, w->loop);
+    edge_init(&w->edge, w);
+    home_init(&w->home, w, node->adapter, node->n_workers);
+    w->sockets = socket_server_alloc(w);
+    return w->sockets ? ERR_NONE : ERR_LIBRARY;
+}
+
+static void *run(void *context)
+{
+    struct worker *w = context;
+    char name[16];
+
+    snprintf(name, sizeof name, "worker-%u", w->index);
+    pthread_setname_np(pthread_self(), name);
+    loop_every(w->loop, &w->tick, 1000, tick, w);
+    loop_run(w->loop);
+    loop_cancel(w->loop, &w->tick);
+    return NULL;
+}
+
+enum err worker_start(struct worker *w)
+{
+    int failed = pthread_create(&w->thread, NULL, run, w);
+
+    if (failed)
+        log_error("worker.start_failed", "worker=%u error=%s", w->index, strerror(failed));
+    return failed ? ERR_SYSTEM : ERR_NONE;
+}
+
+void worker_join(struct worker *w)
+{
+    pthread_join(w->thread, NULL);
+}
+
+static void free_all(struct letter *batch)
+{
+    while (batch) {
+        struct letter *next = batch->next;
+
+        letter_free((struct msg *)batch);
+        batch = next;
+    }
+}
+
+void worker_fini(struct worker *w)
+{
+    if (w->sockets)
+        socket_server_free(w->sockets);
+    free_all(w->own_first);
+    free_all(mailbox_take(&w->inbox));
+    home_fini(&w->home);
+    edge_fini(&w->edge);
+    mailbox_fini(&w->inbox);
+    loop_free(w->loop);
+}
