@@ -1,7 +1,8 @@
-/* The configuration: one immutable value, built once before any thread starts, read by every
- * thread, freed after the last one has ended. Three ways in, later ones win: a file (libconfig
- * or JSON), MUSTER_… environment variables. The schema (key, type, unit, default, range, help)
- * is the table in conf/schema.c; nothing else knows the keys. */
+/* The configuration: one immutable value, built once before any thread starts, read by
+ * every thread, freed after the last one has ended. Three ways in, later ones win: a file
+ * (libconfig or JSON), MUSTER_… environment variables. The schema (key, type, unit,
+ * default, range, help) is the table in conf/schema.c; nothing else knows the keys. No
+ * string is NULL, unless its comment says so. */
 #ifndef MUSTER_CONF_CONF_H
 #define MUSTER_CONF_CONF_H
 
@@ -20,7 +21,7 @@ struct conf_presence {
 };
 
 struct conf_app {
-    char *id;
+    char *id; /* "" only where conf->missing says so; as key and secret */
     char *key;
     char *secret;
     bool enabled;
@@ -37,18 +38,19 @@ struct conf_app {
 };
 
 struct conf {
-    char *source; /* the file that was read; NULL without one */
+    char *source;  /* the file that was read; NULL without one */
+    char *missing; /* what must be added before it can serve, one a line; NULL nothing */
     char *host;
     unsigned port; /* 0: any free port, which the log names */
     char *path_prefix;
     unsigned workers; /* 0: as many as affinity and the cgroup allow */
     unsigned max_connections;
-    unsigned activity_timeout; /* s */
-    unsigned pong_timeout;     /* s */
-    unsigned idle_timeout;     /* s without any subscription or command, 0 never */
+    unsigned activity_timeout;  /* s */
+    unsigned pong_timeout;      /* s */
+    unsigned idle_timeout;      /* s without any subscription or command, 0 never */
     unsigned handshake_timeout; /* s */
     unsigned max_message_kb;
-    unsigned max_event_kb; /* data of one event */
+    unsigned max_event_kb;   /* data of one event */
     unsigned send_buffer_kb; /* SO_SNDBUF */
     unsigned max_pending_kb;
     unsigned max_pending_messages;
@@ -63,17 +65,21 @@ struct conf {
 };
 
 /** Builds the configuration. path: the file of --config, or NULL: then the first of
- * ./muster.cfg, ./config/config.json, /etc/muster/muster.cfg that exists; without any, the
- * built-in default (loopback, one demo app). environment: NULL-terminated "NAME=value" list,
- * as environ. On ERR_INVALID every problem stands in *problems, one a line, with the file and
- * line (or the variable), the key and, for an unknown key, the nearest known one; *out is
- * NULL. Otherwise returns the configuration (caller frees with conf_free); *problems may then
- * hold warnings, one a line. */
+ * ./muster.cfg, ./config/config.json, /etc/muster/muster.cfg that exists. Where there is
+ * neither a file nor a MUSTER_APP_… variable: one built-in demo app, host 127.0.0.1, and
+ * a warning that says so. environment: NULL-terminated "NAME=value" list, as environ. On
+ * ERR_INVALID every problem stands in *problems, one a line, with the file and line (or
+ * the variable), the key and, for an unknown key, the nearest known one; *out is NULL.
+ * Otherwise returns the configuration (caller frees with conf_free). Either way *problems
+ * may also hold warnings, whose lines have "warning: " before the message. A fragment (no
+ * apps, an app without key) is valid: (*out)->missing names what it lacks, which --check
+ * says and which refuses to start. No line holds a secret. */
 enum err conf_load(struct conf **out, const char *path, char **environment,
                    struct buf *problems) MUST_CHECK;
+/** Frees the configuration; NULL is fine. */
 void conf_free(struct conf *conf);
 
-/** Prints the keys with type, default, range, unit and help, for --help. */
+/** Prints the keys with type, default, range, unit, variable and help, for --help. */
 void conf_print_keys(FILE *to);
 /** Prints the same as the README's Markdown table (a test compares the two). */
 void conf_print_markdown(FILE *to);

@@ -14,9 +14,10 @@ void auth_channel_string(struct buf *out, struct slice socket_id, struct slice c
                          struct slice channel_data);
 /** Appends S for a sign-in: socket_id::user::user_data. */
 void auth_signin_string(struct buf *out, struct slice socket_id, struct slice user_data);
-/** True if auth is exactly key ":" hex of S under secret. The digest is compared in constant
- * time; an absent or foreign auth is false. */
-bool auth_verify(struct slice auth, struct slice key, struct slice secret, struct slice s);
+/** True if auth is exactly key ":" hex of S under secret. The digest is compared in
+ * constant time; an absent or foreign auth is false. */
+bool auth_verify(struct slice auth, struct slice key, struct slice secret,
+                 struct slice s);
 /** Writes 64 lowercase hex digits and a NUL: HMAC-SHA256(secret, s). */
 void auth_sign(char hex[AUTH_HEX_LEN + 1], struct slice secret, struct slice s);
 

@@ -1,5 +1,6 @@
 /* The signed JSON in which a client's backend names the user: channel_data of a presence
- * subscribe ("user_id") and user_data of a sign-in ("id"). PROTOCOL.md 4 and 8. Any thread. */
+ * subscribe ("user_id") and user_data of a sign-in ("id"). Any
+ * thread. (PROTOCOL.md 4 and 8.) */
 #ifndef MUSTER_PROTOCOL_CHANNEL_DATA_H
 #define MUSTER_PROTOCOL_CHANNEL_DATA_H
 
@@ -9,13 +10,14 @@
 enum { USER_ID_MAX = 128 }; /* bytes after conversion to a string */
 
 struct user_data {
-    struct slice id;   /* unescaped, 1 to 128 bytes; an integer became its digits */
-    struct slice info; /* user_info's raw JSON, verbatim; absent where there is none */
+    struct slice id; /* unescaped, 1 to 128 bytes; an integer became its digits (-0: 0) */
+    struct slice info; /* user_info's raw JSON, verbatim; absent where none or null */
     struct buf scratch;
 };
 
-/** NULL if channel_data is a JSON object with a usable user_id; otherwise a static sentence.
- * Fills out, which borrows from channel_data; end with user_data_fini in either case. */
+/** NULL if channel_data is a JSON object with a usable user_id, otherwise a static
+ * sentence. Fills out, which borrows from channel_data; either way the caller ends it
+ * with user_data_fini. */
 const char *channel_data_parse(struct slice channel_data, struct user_data *out);
 /** The same for a sign-in's user_data: `id` must be a non-empty string. */
 const char *signin_data_parse(struct slice user_data, struct user_data *out);

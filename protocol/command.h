@@ -1,6 +1,6 @@
-/* What a client sends: one text message parsed into a command (PROTOCOL.md 2). Any thread;
- * the command's slices borrow from the message and from the command's own scratch, and live
- * until command_fini or the message's end, whichever is first. */
+/* What a client sends: one text message parsed into a command (PROTOCOL.md 2). Any
+ * thread; the command's slices borrow from the message and from the command's own
+ * scratch, and live until command_fini or the message's end, whichever is first. */
 #ifndef MUSTER_PROTOCOL_COMMAND_H
 #define MUSTER_PROTOCOL_COMMAND_H
 
@@ -33,7 +33,9 @@ struct command {
     struct buf scratch;
 };
 
-/** Parses one message; never fails, a bad one is COMMAND_MALFORMED. End with command_fini. */
+/** Parses one message; never fails, a bad one is COMMAND_MALFORMED. Its event stays set
+ * where it could be read, so that the answer can name it (and a client- name over 200
+ * bytes can get PROTOCOL.md 5's 4301). The caller ends it with command_fini. */
 void command_parse(struct command *c, struct slice message);
 void command_fini(struct command *c);
 

@@ -1,6 +1,6 @@
-/* What the server sends: each function makes one ready frame (the caller holds one reference)
- * for one event of PROTOCOL.md 2. Any thread. Strings that go in are escaped here; slices
- * named raw or piece are JSON already and travel verbatim. */
+/* What the server sends: each function makes one ready frame (the caller holds one
+ * reference) for one event of PROTOCOL.md 2. Any thread. Strings that go in are escaped
+ * here; slices named raw or piece are JSON already and travel verbatim. */
 #ifndef MUSTER_PROTOCOL_ENCODE_H
 #define MUSTER_PROTOCOL_ENCODE_H
 
@@ -27,15 +27,15 @@ struct frame *encode_subscription_count(struct slice channel, unsigned count);
 struct frame *encode_client_event(struct slice event, struct slice channel,
                                   struct slice data_raw, struct slice user_id);
 
-/* Presence. A member's id and info are encoded once, into two pieces that are already escaped
- * for the inside of `data`'s string; frames and snapshots are put together from them. */
+/* Presence. A member's id and info are encoded once, into two pieces that are already
+ * escaped for the inside of `data`'s string; frames are put together from them. */
 
 /** Appends the id as an escaped JSON string, e.g. \"1\". */
 void encode_id_piece(struct buf *out, struct slice user_id);
 /** Appends user_info escaped; absent: null. */
 void encode_info_piece(struct buf *out, struct slice info_raw);
-/** member_added: pusher_internal: with user_id and user_info, or, on CHANNEL_PRIVATE_PRESENCE,
- * pusher: with id and info. */
+/** member_added: pusher_internal: with user_id and user_info, or, on
+ * CHANNEL_PRIVATE_PRESENCE, pusher: with id and info. */
 struct frame *encode_member_added(enum channel_kind kind, struct slice channel,
                                   struct slice id_piece, struct slice info_piece);
 struct frame *encode_member_removed(enum channel_kind kind, struct slice channel,
@@ -45,12 +45,12 @@ struct member_piece {
     struct slice id;
     struct slice info;
 };
-/** Yields the members of a snapshot one after another, twice (ids, then hash); false at the
- * end. */
+/** Yields the members of a snapshot one after another, twice (ids, then hash); false at
+ * the end. */
 typedef bool member_next_fn(void *iterator, struct member_piece *out);
 
-/** subscription_succeeded of a presence channel, from pieces; ids, hash and count agree. It
- * calls first() before each of its two walks. */
+/** subscription_succeeded of a presence channel, from pieces; ids, hash and count agree.
+ * It calls first() before each of its two walks. */
 struct frame *encode_snapshot(struct slice channel, unsigned count, void (*first)(void *),
                               member_next_fn *next, void *iterator);
 

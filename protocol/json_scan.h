@@ -29,8 +29,9 @@ struct json_value {
     struct slice raw; /* with the quotes of a string; no space around; borrowed */
 };
 
-/* One wanted key of an object: the caller sets name, the scan sets value (the last one wins
- * where a key stands twice; JSON_ABSENT where there is none). Keys are compared unescaped. */
+/* One wanted key of an object: the caller sets name, the scan sets value (the last one
+ * wins where a key stands twice; JSON_ABSENT where there is none). Keys are compared
+ * unescaped. */
 struct json_want {
     const char *name;
     struct json_value value;
@@ -38,18 +39,21 @@ struct json_want {
 
 /** Validates the whole text and cuts the wanted keys of its top-level object. On error
  * returns ERR_INVALID, or ERR_TOO_LONG where it nests too deep, and *why is a static text
- * such as "not a JSON object" or "invalid escape". */
+ * such as "not a JSON object" or "not valid JSON: invalid escape in a string". */
 enum err json_scan_object(struct slice text, struct json_want *want, size_t n_want,
                           const char **why) MUST_CHECK;
 /** Validates any one JSON value with space around it. */
-enum err json_scan_value(struct slice text, struct json_value *out, const char **why) MUST_CHECK;
+enum err json_scan_value(struct slice text, struct json_value *out,
+                         const char **why) MUST_CHECK;
 /** Appends the bytes that a raw string (with its quotes, validated) stands for; a lone
  * surrogate becomes U+FFFD. */
 void json_unescape(struct buf *out, struct slice raw_string);
-/** True if the raw string holds no escape: then what is between its quotes is its value. */
+/** True if the raw string holds no escape: what is between its quotes is its value. */
 bool json_is_plain(struct slice raw_string);
-/** Appends s escaped for the inside of a JSON string, without the quotes around: `"` `\` and
- * controls (\n as \n, others \u00XX); all else verbatim. */
+/** True if the raw string, unescaped, is exactly text. */
+bool json_string_is(struct slice raw_string, const char *text);
+/** Appends s escaped for the inside of a JSON string, without the quotes around: `"` `\`
+ * and controls (\n as \n, others \u00XX); all else verbatim. */
 void json_escape(struct buf *out, struct slice s);
 /** True if s is well-formed UTF-8 (no surrogates, no overlong forms). */
 bool utf8_valid(struct slice s);

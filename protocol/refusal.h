@@ -1,5 +1,5 @@
-/* What a client is told when it is refused: one table of close codes and one of subscription
- * refusals (PROTOCOL.md 1 and 4). */
+/* What a client is told when it is refused: one table of close codes and one of
+ * subscription refusals (PROTOCOL.md 1 and 4). */
 #ifndef MUSTER_PROTOCOL_REFUSAL_H
 #define MUSTER_PROTOCOL_REFUSAL_H
 
@@ -32,12 +32,12 @@ enum error_code {
 
 enum refusal {
     REFUSAL_NONE,
-    REFUSAL_AUTH,             /* AuthError 401 */
-    REFUSAL_AUTH_OFF,         /* AuthError 403 */
-    REFUSAL_CHANNEL,          /* InvalidChannel 400 */
-    REFUSAL_CHANNEL_DATA,     /* InvalidChannelData 400 */
-    REFUSAL_ROOM_FULL,        /* PresenceLimitReached 4100 */
-    REFUSAL_MEMBER_TOO_LARGE, /* PresenceMemberTooLarge 4301 */
+    REFUSAL_AUTH,              /* AuthError 401 */
+    REFUSAL_AUTH_OFF,          /* AuthError 403 */
+    REFUSAL_CHANNEL,           /* InvalidChannel 400 */
+    REFUSAL_CHANNEL_DATA,      /* InvalidChannelData 400 */
+    REFUSAL_ROOM_FULL,         /* PresenceLimitReached 4100 */
+    REFUSAL_MEMBER_TOO_LARGE,  /* PresenceMemberTooLarge 4301 */
     REFUSAL_TOO_MANY_CHANNELS, /* LimitReached 4100: max_channels_per_connection */
 };
 

@@ -28,6 +28,7 @@ struct conn *conn_alloc(struct edge *e, struct lws *wsi)
     c->id.second = random_pool_u64(&e->random) >> 11;
     c->opened = c->last_command = edge_now(e);
     list_init(&c->dirty);
+    list_init(&c->unread);
     list_init(&c->subs);
     wheel_entry_init(&c->timer);
     list_append(&e->conns, &c->all);
@@ -63,6 +64,7 @@ void conn_free(struct conn *c)
     ring_drop(c, c->ring_n);
     wheel_cancel(&c->timer);
     list_remove(&c->dirty);
+    list_remove(&c->unread);
     list_remove(&c->all);
     free(c->user_id);
     free(c->user_info);

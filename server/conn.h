@@ -29,6 +29,7 @@ struct conn {
     struct socket_id id;
     struct list all;        /* in edge->conns */
     struct list dirty;      /* in edge->dirty, or alone */
+    struct list unread;     /* in edge->unread, or alone */
     struct list subs;
     struct wheel_entry timer;
     char *user_id;          /* signed in as; NULL */

@@ -18,13 +18,18 @@
 #include "server/socket.h"
 #include "server/worker.h"
 
-enum { SCRATCH_BYTES = 1 << 16 };
+enum {
+    SCRATCH_BYTES = 1 << 16,
+    READS_A_TURN = 128, /* beside the loop's own: others wait for their turn meanwhile */
+};
 
 void edge_init(struct edge *e, struct worker *w)
 {
     e->worker = w;
     list_init(&e->conns);
     list_init(&e->dirty);
+    list_init(&e->unread);
+    e->reads = 0;
     hmap_init(&e->subs);
     hmap_init(&e->names);
     hmap_init(&e->channels);
@@ -291,6 +296,21 @@ void edge_receive(struct edge *e, struct msg *m)
         break;
     }
     letter_free(m);
+}
+
+bool edge_read_on(struct edge *e)
+{
+    struct conn *c;
+
+    if (list_empty(&e->unread) || e->reads == READS_A_TURN) {
+        e->reads = 0;
+        return false;
+    }
+    c = CONTAINER_OF(e->unread.next, struct conn, unread);
+    list_remove(&c->unread);
+    e->reads++;
+    socket_read_on(c->wsi);
+    return true;
 }
 
 void edge_flush(struct edge *e)

@@ -19,6 +19,8 @@ struct edge {
     struct worker *worker;
     struct list conns;     /* all of them */
     struct list dirty;     /* those with frames to flush at the end of the turn */
+    struct list unread;    /* those whose last read ended inside a message */
+    unsigned reads;        /* of unread ones, this turn */
     struct hmap subs;      /* by sub_id */
     struct hmap names;     /* subscriptions by connection and channel name */
     struct hmap channels;  /* by channel id: struct edge_channel */
@@ -36,6 +38,10 @@ void edge_init(struct edge *e, struct worker *w);
 void edge_fini(struct edge *e);
 /** A letter of the kinds "to an edge" but LETTER_ADOPT; takes it. */
 void edge_receive(struct edge *e, struct msg *m);
+/** Reads on where a read ended inside a message, up to a bound a turn; false: nothing to read.
+ * lws reads RX_BYTES at a time, so a sender's burst would otherwise come in as many turns, each
+ * with its own writes to everyone. */
+bool edge_read_on(struct edge *e);
 /** The end of a turn: each connection with something to send is flushed once. */
 void edge_flush(struct edge *e);
 /** This turn's monotonic time, in ms and in whole seconds. */

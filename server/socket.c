@@ -98,6 +98,8 @@ static void keep_piece(struct session *s, struct slice piece)
     if (!s->partial)
         s->partial = xcalloc(1, sizeof *s->partial);
     buf_add_slice(s->partial, piece);
+    if (list_empty(&s->conn->unread))
+        list_append(&s->conn->edge->unread, &s->conn->unread);
 }
 
 static void received(struct lws *wsi, struct session *s, struct slice piece)
@@ -283,6 +285,14 @@ void socket_server_tick(struct socket_server *s)
 void socket_want_write(struct lws *wsi)
 {
     lws_callback_on_writable(wsi);
+}
+
+void socket_read_on(struct lws *wsi)
+{
+    struct lws_pollfd fd = {
+        .fd = lws_get_socket_fd(wsi), .events = LWS_POLLIN, .revents = LWS_POLLIN};
+
+    lws_service_fd(lws_get_context(wsi), &fd);
 }
 
 void socket_kill(struct lws *wsi)

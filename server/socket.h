@@ -25,6 +25,8 @@ void socket_server_adopt(struct socket_server *s, int fd);
 void socket_server_tick(struct socket_server *s);
 /** Asks for a writeable callback. */
 void socket_want_write(struct lws *wsi);
+/** Outside a callback: reads what waits, if anything does. */
+void socket_read_on(struct lws *wsi);
 /** Ends the socket from outside a callback, at once. */
 void socket_kill(struct lws *wsi);
 /** True while lws holds a part of an earlier write. */

@@ -71,13 +71,15 @@ static void woken(void *context)
     receive_all(w, mailbox_take(&w->inbox));
 }
 
-/* The end of a turn: what this worker has said to itself, until it has said everything, then
+/* The end of a turn: the rest of what clients are sending, what this worker has said to itself, until it has said everything, then
  * one flush of each connection that has something to send. */
 static void turn_ends(void *context)
 {
     struct worker *w = context;
 
     do {
+        while (edge_read_on(&w->edge))
+            ;
         while (w->own_first) {
             struct letter *batch = w->own_first;
 
