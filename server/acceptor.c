@@ -34,12 +34,14 @@ struct acceptor {
     unsigned turn; /* whose turn it is among equals */
 };
 
-/* SO_SNDBUF bounds what the kernel keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY,
- * because every write is a whole batch already. */
-static void set_options(const struct acceptor *a, int fd)
+/* Set on the listening socket, inherited by what it accepts. SO_SNDBUF bounds what the kernel
+ * keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY, because every write is a whole batch
+ * already. */
+static void set_options(int fd, const struct conf *conf)
 {
-    int one = 1, bytes = (int)(a->node->conf->send_buffer_kb * 1024);
+    int one = 1, bytes = (int)(conf->send_buffer_kb * 1024);
 
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
@@ -49,7 +51,6 @@ static void hand_over(struct acceptor *a, int fd)
     struct msg_adopt *m = letter_alloc(LETTER_ADOPT, sizeof *m);
     struct worker *w = &a->node->workers[a->turn++ % a->node->n_workers];
 
-    set_options(a, fd);
     m->fd = fd;
     worker_post(NULL, w, &m->msg);
 }
@@ -93,14 +94,14 @@ static void start_accepting(void *context)
     loop_readable(a->loop, &a->readable, a->fd, accept_some, a);
 }
 
-static int listen_on(const struct addrinfo *at)
+static int listen_on(const struct addrinfo *at, const struct conf *conf)
 {
-    int one = 1, fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                             at->ai_protocol);
+    int fd = socket(at->ai_family, at->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    at->ai_protocol);
 
     if (fd < 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    set_options(fd, conf);
     if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
         return fd;
     close(fd);
@@ -135,7 +136,7 @@ static enum err open_socket(struct acceptor *a, const struct conf *conf)
         return ERR_SYSTEM;
     }
     for (struct addrinfo *at = found; at && a->fd < 0; at = at->ai_next)
-        a->fd = listen_on(at);
+        a->fd = listen_on(at, conf);
     freeaddrinfo(found);
     if (a->fd < 0) {
         log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host, conf->port,
