@@ -26,8 +26,8 @@ enum channel_kind {
 enum channel_kind channel_kind_of(struct slice name);
 /** NULL if the name is legal, otherwise a sentence that says what is wrong with it
  * (static). Refuses: empty, over 200 bytes, a byte outside [A-Za-z0-9_\-=@,.;], `#`
- * elsewhere than in #server-to-user-ID (ID not empty; a user id may hold any byte but
- * control characters), a private- or presence- kind with nothing behind its prefix. */
+ * elsewhere than in #server-to-user-ID (ID not empty; a user id may hold any
+ * byte), a private- or presence- kind with nothing behind its prefix. */
 const char *channel_name_fault(struct slice name);
 /** Every kind that starts with private- or presence-. A user channel needs a sign-in. */
 bool channel_needs_signature(enum channel_kind kind);

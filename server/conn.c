@@ -66,8 +66,7 @@ void conn_free(struct conn *c)
     list_remove(&c->dirty);
     list_remove(&c->unread);
     list_remove(&c->all);
-    free(c->user_id);
-    free(c->user_info);
+    free(c->user);
     free(c);
 }
 
@@ -108,8 +107,9 @@ static bool over_bound(const struct conn *c, uint32_t more)
 {
     const struct conf *conf = c->edge->worker->node->conf;
 
-    return c->ring_n >= conf->max_pending_messages ||
-           c->ring_bytes + (uint64_t)more > conf->max_pending_kb * 1024ULL;
+    return c->ring_n && /* one frame always fits, however large */
+           (c->ring_n >= conf->max_pending_messages ||
+            c->ring_bytes + (uint64_t)more > conf->max_pending_kb * 1024ULL);
 }
 
 /* A client that doesn't read: nobody waits for it. What it hasn't got is dropped. */
@@ -176,7 +176,7 @@ bool conn_flush(struct conn *c)
         ring_drop(c, c->ring_n);
         return false;
     }
-    if ((c->ring_n || c->state == CONN_CLOSING) && !c->awaits_writeable) {
+    if ((c->ring_n || (c->state == CONN_CLOSING && !c->close_sent)) && !c->awaits_writeable) {
         c->awaits_writeable = true;
         socket_want_write(c->wsi);
     }
@@ -186,9 +186,12 @@ bool conn_flush(struct conn *c)
 bool conn_writeable(struct conn *c)
 {
     c->awaits_writeable = false;
+    if (c->close_sent)
+        return true; /* lws leaves its write event on; a second close would cut the first */
     if (!conn_flush(c))
         return false;
     if (c->state == CONN_CLOSING && !c->ring_n && !socket_busy(c->wsi)) {
+        c->close_sent = true;
         socket_close_reason(c->wsi, c->close_code);
         return false;
     }

@@ -22,6 +22,13 @@ enum conn_state {
     CONN_CLOSING, /* what is in the ring goes out, then the close frame; nothing comes in */
 };
 
+/* Who the connection is signed in as; one allocation. */
+struct conn_user {
+    struct slice id;
+    struct slice info; /* user_info's raw JSON, or absent */
+    char bytes[];
+};
+
 struct conn {
     struct lws *wsi;
     struct edge *edge;
@@ -32,14 +39,13 @@ struct conn {
     struct list unread;     /* in edge->unread, or alone */
     struct list subs;
     struct wheel_entry timer;
-    char *user_id;          /* signed in as; NULL */
-    char *user_info;        /* raw JSON of the sign-in's user_info; NULL */
+    struct conn_user *user; /* signed in as; NULL: not */
     struct frame **ring;    /* NULL while at most one frame waits, in `only` */
     struct frame *only;
     uint64_t client_event_at; /* µs: the rate limit's theoretical arrival time */
     uint32_t ring_bytes;
-    uint32_t opened;        /* s, edge_now */
-    uint32_t last_command;  /* s */
+    uint32_t opened;        /* ms, edge_now; differences are right across its wrap */
+    uint32_t last_command;  /* ms */
     uint32_t pinged;        /* ms, while awaits_pong */
     uint32_t ring_head, ring_n, ring_cap;
     uint32_t n_subs;
@@ -50,6 +56,7 @@ struct conn {
     bool authorized : 1;  /* signed in, or let into a channel that needs a signature */
     bool peer_closed : 1; /* its Close frame came */
     bool counted : 1;     /* in the app's and the node's connections */
+    bool close_sent : 1;  /* lws has the close code: it waits for the peer's Close frame */
     bool dead : 1;        /* a write failed: lws is about to close it */
 };
 

@@ -38,18 +38,13 @@ void edge_init(struct edge *e, struct worker *w)
     e->seed = hash_seed_random();
     e->next_sub_id = 0;
     e->scratch = xmalloc(SCRATCH_BYTES);
-    e->started = edge_now(e);
+    e->started = loop_now(e->worker->loop);
     e->draining = false;
-}
-
-uint64_t edge_now_ms(const struct edge *e)
-{
-    return loop_now(e->worker->loop);
 }
 
 uint32_t edge_now(const struct edge *e)
 {
-    return (uint32_t)(edge_now_ms(e) / 1000);
+    return (uint32_t)loop_now(e->worker->loop);
 }
 
 void edge_fini(struct edge *e)
@@ -89,16 +84,22 @@ void edge_error(struct conn *c, int code, struct slice channel, const char *text
     buf_fini(&b);
 }
 
+void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
+                       struct slice text)
+{
+    conn_send_take(c, encode_refused(channel, why, text));
+    stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
+}
+
 void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *text, ...)
 {
     struct buf b = BUF_INIT;
     va_list args;
 
     va_start(args, text);
-    conn_send_take(c, encode_refused(channel, why, format(&b, text, args)));
+    edge_refuse_slice(c, channel, why, format(&b, text, args));
     va_end(args);
     buf_fini(&b);
-    stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
 }
 
 /* Connecting */
@@ -158,13 +159,16 @@ void edge_goodbye(struct conn *c, enum presence_exit how)
 
 /* Commands */
 
+/* The error names the event where it has a name of legal length. */
 static void malformed(struct conn *c, const struct command *cmd)
 {
-    if (cmd->event.n)
-        edge_error(c, ERROR_NULL, cmd->channel, "%s (event %.*s)", cmd->fault,
+    int code = slice_starts(cmd->event, SLICE("client-")) ? ERROR_CLIENT_EVENT : ERROR_NULL;
+
+    if (cmd->event.n && cmd->event.n <= EVENT_NAME_MAX)
+        edge_error(c, code, cmd->channel, "%s (event %.*s)", cmd->fault,
                    SLICE_ARG(cmd->event));
     else
-        edge_error(c, ERROR_NULL, cmd->channel, "%s", cmd->fault);
+        edge_error(c, code, cmd->channel, "%s", cmd->fault);
 }
 
 static void obey(struct conn *c, const struct command *cmd)

@@ -28,7 +28,7 @@ struct edge {
     struct random_pool random;
     struct hash_seed seed;
     uint64_t next_sub_id;
-    uint32_t started;      /* edge_now as it began */
+    uint64_t started;      /* ms: the loop's clock as it began */
     unsigned char *scratch; /* where a connection's frames are put together for one write */
     bool draining;
 };
@@ -44,8 +44,7 @@ void edge_receive(struct edge *e, struct msg *m);
 bool edge_read_on(struct edge *e);
 /** The end of a turn: each connection with something to send is flushed once. */
 void edge_flush(struct edge *e);
-/** This turn's monotonic time, in ms and in whole seconds. */
-uint64_t edge_now_ms(const struct edge *e);
+/** This turn's monotonic time in ms, its low 32 bits. */
 uint32_t edge_now(const struct edge *e);
 /** Once a second. */
 void edge_tick(struct edge *e);

@@ -32,8 +32,6 @@ static const char *fault_of(struct conn *c, const struct command *cmd,
 
     if (!c->app->conf->enable_client_messages)
         return "Client events are off: the app's setting enable_client_messages is false";
-    if (cmd->event.n > EVENT_NAME_MAX)
-        return "The event's name is longer than 200 bytes";
     if (!s || !s->channel)
         return "The connection is not subscribed to the channel";
     if (!channel_takes_client_events(s->kind))

@@ -14,26 +14,40 @@ static bool signature_valid(struct conn *c, const struct command *cmd)
 
     auth_signin_string(&s, conn_id_text(c, id), cmd->user_data);
     valid = auth_verify(cmd->auth, c->app->key, c->app->secret, buf_slice(&s));
-    if (!valid)
-        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
-                   "Invalid signature: auth should be %.*s:HmacSHA256Hex(\"%.*s\", secret)",
-                   SLICE_ARG(c->app->key), SLICE_ARG(buf_slice(&s)));
+    if (!valid) {
+        struct buf text = BUF_INIT;
+
+        edge_signature_text(c, &text, buf_slice(&s));
+        conn_send_take(c, encode_error(CLOSE_UNAUTHORIZED, buf_slice(&text), SLICE_NONE));
+        buf_fini(&text);
+    }
     buf_fini(&s);
     return valid;
+}
+
+static struct conn_user *copy_user(const struct user_data *user)
+{
+    struct conn_user *u = xcalloc(1, sizeof *u + user->id.n + user->info.n);
+
+    memcpy(u->bytes, user->id.p, user->id.n);
+    u->id = (struct slice){u->bytes, user->id.n};
+    if (user->info.p) {
+        memcpy(u->bytes + user->id.n, user->info.p, user->info.n);
+        u->info = (struct slice){u->bytes + user->id.n, user->info.n};
+    }
+    return u;
 }
 
 /* One connection is one user for its whole life; the same sign-in again is confirmed again. */
 static void sign_in(struct conn *c, const struct command *cmd, const struct user_data *user)
 {
-    if (c->user_id && !slice_eq(slice_of(c->user_id), user->id)) {
+    if (c->user && !slice_eq(c->user->id, user->id)) {
         edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
                    "The connection is signed in as another user");
         return;
     }
-    if (!c->user_id) {
-        c->user_id = xmemdup0(user->id.p, user->id.n);
-        c->user_info = user->info.p ? xmemdup0(user->info.p, user->info.n) : NULL;
-    }
+    if (!c->user)
+        c->user = copy_user(user);
     c->authorized = true;
     conn_send_take(c, encode_signin_success(cmd->user_data));
 }

@@ -122,11 +122,15 @@ void edge_sub_remove(struct edge *e, struct edge_sub *s)
 
 void edge_sub_leave(struct edge *e, struct edge_sub *s, enum presence_exit how)
 {
-    struct msg_unsubscribe *m = letter_alloc(LETTER_UNSUBSCRIBE, sizeof *m);
+    /* A node that stops leaves nothing: its users are on their way to come back (PRESENCE.md,
+     * rule 10), and who is still connected here is about to be told 4200 as well. */
+    if (!e->draining) {
+        struct msg_unsubscribe *m = letter_alloc(LETTER_UNSUBSCRIBE, sizeof *m);
 
-    m->edge = e->worker->index;
-    m->sub_id = s->id;
-    m->how = how;
-    worker_post(e->worker, worker_peer(e->worker, s->home), &m->msg);
+        m->edge = e->worker->index;
+        m->sub_id = s->id;
+        m->how = how;
+        worker_post(e->worker, worker_peer(e->worker, s->home), &m->msg);
+    }
     edge_sub_remove(e, s);
 }

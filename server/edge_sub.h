@@ -55,7 +55,12 @@ void edge_timer_arm(struct conn *c);
 /** pusher:error; format as printf. channel absent: not about one. */
 void edge_error(struct conn *c, int code, struct slice channel, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/** The text of a refused signature: it names the exact string s that was to be signed. */
+void edge_signature_text(const struct conn *c, struct buf *out, struct slice s);
 /** pusher:subscription_error. */
+void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
+                       struct slice text);
+/** As edge_refuse_slice; format as printf. */
 void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *format,
                  ...) __attribute__((format(printf, 4, 5)));
 

@@ -47,11 +47,20 @@ static bool user_channel_allowed(struct conn *c, struct slice channel)
 {
     struct slice id = channel_user_id(channel);
 
-    if (c->user_id && slice_eq(slice_of(c->user_id), id))
+    if (c->user && slice_eq(c->user->id, id))
         return true;
     edge_refuse(c, channel, REFUSAL_AUTH, "The connection is not signed in as user %.*s",
                 SLICE_ARG(id));
     return false;
+}
+
+void edge_signature_text(const struct conn *c, struct buf *out, struct slice s)
+{
+    buf_add_lit(out, "Invalid signature: auth should be ");
+    buf_add_slice(out, c->app->key);
+    buf_add_lit(out, ":HmacSHA256Hex(\"");
+    buf_add_slice(out, s); /* whatever its bytes are: it is what was to be signed */
+    buf_add_lit(out, "\", secret)");
 }
 
 static bool signature_valid(struct conn *c, const struct command *cmd)
@@ -62,10 +71,13 @@ static bool signature_valid(struct conn *c, const struct command *cmd)
 
     auth_channel_string(&s, conn_id_text(c, id), cmd->channel, cmd->channel_data);
     valid = auth_verify(cmd->auth, c->app->key, c->app->secret, buf_slice(&s));
-    if (!valid)
-        edge_refuse(c, cmd->channel, REFUSAL_AUTH,
-                    "Invalid signature: auth should be %.*s:HmacSHA256Hex(\"%.*s\", secret)",
-                    SLICE_ARG(c->app->key), SLICE_ARG(buf_slice(&s)));
+    if (!valid) {
+        struct buf text = BUF_INIT;
+
+        edge_signature_text(c, &text, buf_slice(&s));
+        edge_refuse_slice(c, cmd->channel, REFUSAL_AUTH, buf_slice(&text));
+        buf_fini(&text);
+    }
     buf_fini(&s);
     return valid;
 }
@@ -88,9 +100,9 @@ static bool user_known(struct conn *c, const struct command *cmd, struct user_da
     *user = (struct user_data){SLICE_NONE, SLICE_NONE, BUF_INIT};
     if (cmd->channel_data.p) {
         fault = channel_data_parse(cmd->channel_data, user);
-    } else if (c->user_id) {
-        user->id = slice_of(c->user_id);
-        user->info = slice_of(c->user_info);
+    } else if (c->user) {
+        user->id = c->user->id;
+        user->info = c->user->info;
     } else {
         fault = "A presence channel needs channel_data, or a connection that is signed in";
     }

@@ -19,59 +19,66 @@ static const struct conf *conf_of(const struct conn *c)
     return c->edge->worker->node->conf;
 }
 
-/* Seconds until the sign-in is due; 0 when it is overdue, UINT32_MAX when none is. */
+enum { NEVER = UINT32_MAX, LONGEST_WAIT_MS = 86400 * 1000 };
+
+static uint32_t since(const struct conn *c, uint32_t then)
+{
+    return edge_now(c->edge) - then;
+}
+
+/* What is left of a span of so many seconds, in ms; 0 when it is over. */
+static uint32_t left(uint32_t seconds, uint32_t passed)
+{
+    uint64_t span = seconds * 1000ULL;
+
+    if (span <= passed)
+        return 0;
+    return span - passed < LONGEST_WAIT_MS ? (uint32_t)(span - passed) : LONGEST_WAIT_MS;
+}
+
 static uint32_t authorization_due(const struct conn *c)
 {
     const struct conf_app *app = c->app->conf;
-    uint32_t age = edge_now(c->edge) - c->opened;
 
     if (c->authorized || !app->enable_user_authentication ||
         !app->user_authentication_timeout)
-        return UINT32_MAX;
-    return age < app->user_authentication_timeout ? app->user_authentication_timeout - age
-                                                  : 0;
+        return NEVER;
+    return left(app->user_authentication_timeout, since(c, c->opened));
 }
 
 static uint32_t idle_due(const struct conn *c)
 {
-    uint32_t limit = conf_of(c)->idle_timeout, idle = edge_now(c->edge) - c->last_command;
+    uint32_t limit = conf_of(c)->idle_timeout;
 
     if (!limit)
-        return UINT32_MAX;
-    if (c->n_subs)
-        return limit; /* looked at again after another span */
-    return idle < limit ? limit - idle : 0;
+        return NEVER;
+    return left(limit, c->n_subs ? 0 : since(c, c->last_command));
 }
 
 /* True if something has come since the ping. Text frames say so themselves (edge_heard); what
- * lws keeps to itself shows in the silence, with some slack for the two clocks. */
+ * lws keeps to itself shows in the silence: without anything since, it would be a whole
+ * activity_timeout longer than the wait. */
 static bool heard_since_ping(const struct conn *c, uint32_t silence)
 {
-    enum { CLOCKS_DIFFER_MS = 500 };
-
-    return silence + CLOCKS_DIFFER_MS < (uint32_t)edge_now_ms(c->edge) - c->pinged;
+    return silence < since(c, c->pinged) + 500;
 }
 
-/* Pings where it is time to; returns the seconds until the next look, 0 when the client is
- * given up. */
+/* Pings where it is time to; returns the ms until the next look, 0 when the client is given
+ * up. */
 static uint32_t ping(struct conn *c)
 {
-    uint32_t silence = socket_silence(c->wsi), wait = conf_of(c)->pong_timeout;
-    uint32_t limit = conf_of(c)->activity_timeout * 1000;
+    uint32_t silence = socket_silence(c->wsi);
 
     if (c->awaits_pong && heard_since_ping(c, silence))
         c->awaits_pong = false;
-    if (c->awaits_pong) {
-        uint32_t waited = ((uint32_t)edge_now_ms(c->edge) - c->pinged + 500) / 1000;
-
-        return waited < wait ? wait - waited : 0;
-    }
-    if (silence + 500 < limit)
-        return (limit - silence + 999) / 1000;
+    if (c->awaits_pong)
+        return left(conf_of(c)->pong_timeout, since(c, c->pinged));
+    if (left(conf_of(c)->activity_timeout, silence))
+        return left(conf_of(c)->activity_timeout, silence);
     c->awaits_pong = true;
-    c->pinged = (uint32_t)edge_now_ms(c->edge);
+    c->pinged = edge_now(c->edge);
     conn_send_take(c, encode_ping());
-    return wait;
+    return left(conf_of(c)->pong_timeout, 0);
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -79,12 +86,17 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
+/* The wheel's seconds may come early by a part of one; then fire() finds nothing due yet. */
+static void arm(struct conn *c, uint32_t ms)
+{
+    wheel_arm(&c->edge->wheel, &c->timer, ms / 1000 + (ms % 1000 != 0));
+}
+
 void edge_timer_arm(struct conn *c)
 {
     uint32_t due = least(authorization_due(c), idle_due(c));
 
-    due = least(due, conf_of(c)->activity_timeout);
-    wheel_arm(&c->edge->wheel, &c->timer, due);
+    arm(c, least(due, left(conf_of(c)->activity_timeout, 0)));
 }
 
 static void say_and_close(struct conn *c, int code)
@@ -113,12 +125,12 @@ static void fire(struct wheel_entry *entry, void *context)
     else if (!next)
         say_and_close(c, CLOSE_NO_PONG);
     else if (c->state == CONN_OPEN)
-        wheel_arm(&c->edge->wheel, &c->timer, least(next, least(authorization, idle)));
+        arm(c, least(next, least(authorization, idle)));
 }
 
 /* A turn that came late (a busy or stopped process) makes up for the ticks that it missed. */
 void edge_tick(struct edge *e)
 {
-    while (e->wheel.now < edge_now(e) - e->started)
+    while (e->wheel.now < (loop_now(e->worker->loop) - e->started) / 1000)
         wheel_tick(&e->wheel, fire, NULL);
 }

@@ -109,7 +109,7 @@ static void received(struct lws *wsi, struct session *s, struct slice piece)
     size_t limit = c->edge->worker->node->conf->max_message_kb * (size_t)1024;
 
     edge_heard(c);
-    if (c->state != CONN_OPEN)
+    if (c->state != CONN_OPEN || c->peer_closed) /* nothing counts behind a Close frame */
         return;
     if (lws_frame_is_binary(wsi)) {
         conn_close(c, CLOSE_BINARY);
