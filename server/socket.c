@@ -229,6 +229,16 @@ static void log_line(int level, const char *line)
         log_debug("lws", "text=%.*s", SLICE_ARG(text));
 }
 
+/* lws's own allocator keeps a global count without a lock (LIBRARIES.md 17). */
+static void *reallocate(void *p, size_t size, const char *reason)
+{
+    (void)reason;
+    if (size)
+        return xrealloc(p, size);
+    free(p);
+    return NULL;
+}
+
 struct socket_server *socket_server_alloc(struct worker *w)
 {
     static const struct lws_protocols protocols[] = {
@@ -253,6 +263,7 @@ struct socket_server *socket_server_alloc(struct worker *w)
         .server_string = "Muster",
     };
 
+    lws_set_allocator(reallocate);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
     s->context = lws_create_context(&info);
     s->vhost = s->context ? lws_get_vhost_by_name(s->context, "muster") : NULL;
