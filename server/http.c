@@ -56,8 +56,8 @@ static bool put_head(struct lws *wsi, const struct http_reply *reply, const char
     return lws_finalize_http_header(wsi, p, end) == 0;
 }
 
-/* Takes the reply's body. Returns false if the connection is to be closed. */
-static bool send_reply(struct lws *wsi, struct http_reply *reply, const char *allow)
+/* Takes the reply's body. False: it could not be sent. */
+static bool write_reply(struct lws *wsi, struct http_reply *reply, const char *allow)
 {
     unsigned char *bytes = xmalloc(LWS_PRE + HEAD_MAX + reply->body.n);
     unsigned char *head = bytes + LWS_PRE, *p = head;
@@ -71,7 +71,13 @@ static bool send_reply(struct lws *wsi, struct http_reply *reply, const char *al
     }
     free(bytes);
     buf_fini(&reply->body);
-    return ok && lws_http_transaction_completed(wsi) == 0;
+    return ok;
+}
+
+/* Takes the reply's body. Returns false if the connection is to be closed. */
+static bool send_reply(struct lws *wsi, struct http_reply *reply, const char *allow)
+{
+    return write_reply(wsi, reply, allow) && lws_http_transaction_completed(wsi) == 0;
 }
 
 /* As send_reply, for a refusal before the body has been read: the connection can't go on. */
@@ -184,4 +190,29 @@ void http_request_free(struct http_request *r)
     if (r)
         buf_fini(&r->body);
     free(r);
+}
+
+static const char *upgrade_fault(struct lws *wsi, struct slice to)
+{
+    char version[8];
+
+    if (to.n != 9 || strncasecmp(to.p, "websocket", 9) != 0)
+        return "The only upgrade is websocket"; /* lws would speak h2c too */
+    if (lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) <= 0 ||
+        strcmp(version, "13") != 0)
+        return "Sec-WebSocket-Version must be 13"; /* lws would take any for 13 */
+    if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL))
+        return "No Sec-WebSocket-Protocol is spoken"; /* lws would close without a word */
+    return NULL;
+}
+
+int http_check_upgrade(struct lws *wsi, struct slice to)
+{
+    const char *fault = upgrade_fault(wsi, to);
+    struct http_reply reply = {0};
+
+    if (!fault)
+        return 0;
+    http_reply_text(&reply, 400, fault);
+    return write_reply(wsi, &reply, NULL) ? 1 : -1;
 }

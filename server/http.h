@@ -19,6 +19,9 @@ bool http_begin(struct worker *w, struct lws *wsi, struct slice uri, struct http
 bool http_body(struct http_request *r, struct slice piece);
 /** The body is complete: replies. False as above. */
 bool http_end(struct http_request *r);
+/** A request asks for an upgrade to this protocol: 0 lets it go on; otherwise what the callback
+ * must return (it was replied to where that is 1). */
+int http_check_upgrade(struct lws *wsi, struct slice to);
 void http_request_free(struct http_request *r);
 
 /* What a handler of a route fills in. */

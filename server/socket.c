@@ -204,6 +204,8 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
     case LWS_CALLBACK_CLOSED_HTTP:
         return user ? http(wsi, reason, user, bytes) : 0;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return http_check_upgrade(wsi, slice_of(in));
     case LWS_CALLBACK_WSI_DESTROY: /* whatever way it went */
         if (user) {
             closed(user);
