@@ -1,0 +1,170 @@
+/* One row a key. To add one: a field in conf.h, a row here, a line in muster.cfg.example
+ * and one in the README (tests compare them). */
+#include "conf/schema.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "conf/check.h"
+#include "conf/conf.h"
+#include "server/base/log.h"
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_forms[] = {"text", "json", NULL};
+
+static_assert(LOG_LEVEL_DEBUG == 0 && LOG_LEVEL_ERROR == 3, "as log_levels");
+static_assert(LOG_FORM_TEXT == 0 && LOG_FORM_JSON == 1, "as log_forms");
+/* CONF_LIST sets both. */
+static_assert(offsetof(struct conf_app, n_allowed_origins) ==
+                  offsetof(struct conf_app, allowed_origins) + sizeof(char **),
+              "the count stands right behind the list");
+
+#define NODE(field) .offset = offsetof(struct conf, field)
+#define APP(field) .offset = offsetof(struct conf_app, field)
+#define BOOL .type = CONF_BOOL
+#define UNSIGNED .type = CONF_UNSIGNED
+#define STRING .type = CONF_STRING
+#define ENUM .type = CONF_ENUM
+#define LIST .type = CONF_LIST
+
+const struct conf_key conf_keys[] = {
+    {"host", STRING, NULL, "0.0.0.0", 1, 255, NODE(host), .check = check_host,
+     .help = "Address to listen on; 127.0.0.1 where nothing names an app."},
+    {"port", UNSIGNED, NULL, "6001", 0, 65535, NODE(port),
+     .help = "TCP port; 0: any free one, which the log names."},
+    {"path_prefix", STRING, NULL, "", 0, 128, NODE(path_prefix),
+     .check = check_path_prefix,
+     .help = "What stands before /app/KEY in the URL, such as /realtime."},
+    {"workers", UNSIGNED, NULL, "0", 0, 64, NODE(workers),
+     .help = "Worker threads; 0: as many as CPUs may be used."},
+    {"max_connections", UNSIGNED, NULL, "10000", 1, 1000000, NODE(max_connections),
+     .help = "Connections at one time, all apps together."},
+    {"activity_timeout", UNSIGNED, "s", "120", 1, 86400, NODE(activity_timeout),
+     .help = "Silence after which a connection is pinged; clients are told."},
+    {"pong_timeout", UNSIGNED, "s", "30", 1, 3600, NODE(pong_timeout),
+     .help = "Wait for the answer to that ping before the connection is closed."},
+    {"idle_timeout", UNSIGNED, "s", "86400", 0, 31536000, NODE(idle_timeout),
+     .help = "Time without a subscription or command before closing; 0: never."},
+    {"handshake_timeout", UNSIGNED, "s", "10", 1, 300, NODE(handshake_timeout),
+     .help = "Time to complete the WebSocket handshake."},
+    {"max_message_kb", UNSIGNED, "KiB", "100", 1, 10240, NODE(max_message_kb),
+     .help = "Largest message a client may send."},
+    {"max_event_kb", UNSIGNED, "KiB", "10", 1, 10240, NODE(max_event_kb),
+     .help = "Largest data of one event."},
+    {"send_buffer_kb", UNSIGNED, "KiB", "128", 4, 16384, NODE(send_buffer_kb),
+     .help = "The kernel's send buffer of a connection."},
+    {"max_pending_kb", UNSIGNED, "KiB", "1024", 16, 1048576, NODE(max_pending_kb),
+     .help = "Unsent bytes a connection may owe before it is closed."},
+    {"max_pending_messages", UNSIGNED, NULL, "4096", 16, 1000000,
+     NODE(max_pending_messages),
+     .help = "Unsent messages a connection may owe before it is closed."},
+    {"max_channels_per_connection", UNSIGNED, NULL, "1000", 1, 100000,
+     NODE(max_channels_per_connection),
+     .help = "Channels a connection may be subscribed to at one time."},
+    {"shutdown_grace", UNSIGNED, "s", "10", 0, 3600, NODE(shutdown_grace),
+     .help = "Time to tell clients and flush on SIGTERM."},
+    {"demo", BOOL, NULL, "false", 0, 0, NODE(demo),
+     .help = "Serve the demo page and an open /pusher/auth: not for production."},
+
+    {"presence.max_members_per_channel", UNSIGNED, "users", "100", 1, 1000000,
+     NODE(presence.max_members_per_channel), .help = "Members of a presence channel."},
+    {"presence.max_member_size_in_kb", UNSIGNED, "KiB", "2", 1, 1024,
+     NODE(presence.max_member_size_in_kb), .help = "Largest user_info of a member."},
+    {"presence.leave_grace", UNSIGNED, "s", "0", 0, 3600, NODE(presence.leave_grace),
+     .help = "How long a member stays after an unclean disconnect."},
+
+    {"log.level", ENUM, NULL, "info", 0, 0, NODE(log_level), .choices = log_levels,
+     .help = "The least important lines to write."},
+    {"log.format", ENUM, NULL, "text", 0, 0, NODE(log_form), .choices = log_forms,
+     .help = "How a line is written."},
+
+    {"apps[].id", STRING, NULL, NULL, 1, 64, APP(id), .check = check_token,
+     .help = "The app's id (required; MUSTER_APP_ID adds or picks the app to set)."},
+    {"apps[].key", STRING, NULL, NULL, 1, 64, APP(key), .check = check_token,
+     .help = "The key that clients connect with (required)."},
+    {"apps[].secret", STRING, NULL, NULL, 1, 256, APP(secret), .check = check_secret,
+     .help = "The secret that signs (required)."},
+    {"apps[].enabled", BOOL, NULL, "true", 0, 0, APP(enabled),
+     .help = "Whether the app may be connected to."},
+    {"apps[].enable_client_messages", BOOL, NULL, "false", 0, 0,
+     APP(enable_client_messages),
+     .help = "Allow client-… events on private and presence channels."},
+    {"apps[].enable_user_authentication", BOOL, NULL, "false", 0, 0,
+     APP(enable_user_authentication), .help = "Allow presence channels and sign-in."},
+    {"apps[].enable_subscription_count", BOOL, NULL, "false", 0, 0,
+     APP(enable_subscription_count), .help = "Send subscription_count events."},
+    {"apps[].require_tls", BOOL, NULL, "false", 0, 0, APP(require_tls),
+     .help = "Refuse connections that a proxy calls plain (X-Forwarded-Proto)."},
+    {"apps[].user_authentication_timeout", UNSIGNED, "s", "3600", 0, 2592000,
+     APP(user_authentication_timeout),
+     .help = "Time to sign in or join a private channel before closing; 0: never."},
+    {"apps[].max_connections", UNSIGNED, NULL, "0", 0, 1000000, APP(max_connections),
+     .help = "Connections of this app at one time; 0: no limit of its own."},
+    {"apps[].max_client_events_per_second", UNSIGNED, NULL, "10", 0, 1000000,
+     APP(max_client_events_per_second),
+     .help = "Client events of one connection; 0: no limit."},
+    {"apps[].allowed_origins", LIST, NULL, "", 1, 255, APP(allowed_origins),
+     .check = check_origin,
+     .help = "Host patterns of pages that may connect; none: any."},
+
+    {"apps[].presence.max_members_per_channel", UNSIGNED, "users", NULL, 1, 1000000,
+     APP(presence.max_members_per_channel),
+     .help = "The app's own; without it presence.max_members_per_channel holds."},
+    {"apps[].presence.max_member_size_in_kb", UNSIGNED, "KiB", NULL, 1, 1024,
+     APP(presence.max_member_size_in_kb),
+     .help = "The app's own; without it presence.max_member_size_in_kb holds."},
+    {"apps[].presence.leave_grace", UNSIGNED, "s", NULL, 0, 3600,
+     APP(presence.leave_grace),
+     .help = "The app's own; without it presence.leave_grace holds."},
+    {.path = NULL},
+};
+
+static const char app_prefix[] = "apps[].";
+
+bool conf_key_is_of_app(const struct conf_key *key)
+{
+    return strncmp(key->path, app_prefix, sizeof app_prefix - 1) == 0;
+}
+
+const struct conf_key *conf_key_find(const char *path)
+{
+    for (const struct conf_key *key = conf_keys; key->path; key++)
+        if (strcmp(key->path, path) == 0)
+            return key;
+    return NULL;
+}
+
+const struct conf_key *conf_key_find_env(const char *name)
+{
+    char own[CONF_ENV_NAME_MAX];
+
+    for (const struct conf_key *key = conf_keys; key->path; key++) {
+        conf_key_env_name(key, own);
+        if (strcmp(own, name) == 0)
+            return key;
+    }
+    return NULL;
+}
+
+bool conf_path_is_group(const char *path)
+{
+    size_t n = strlen(path);
+
+    for (const struct conf_key *key = conf_keys; key->path; key++)
+        if (strncmp(key->path, path, n) == 0 && key->path[n] == '.')
+            return true;
+    return false;
+}
+
+void conf_key_env_name(const struct conf_key *key, char name[CONF_ENV_NAME_MAX])
+{
+    bool of_app = conf_key_is_of_app(key);
+    const char *p = key->path + (of_app ? sizeof app_prefix - 1 : 0);
+    char *to = stpcpy(name, of_app ? "MUSTER_APP_" : "MUSTER_");
+
+    assert(strlen(name) + strlen(p) < CONF_ENV_NAME_MAX);
+    for (; *p; p++)
+        *to++ = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+    *to = '\0';
+}
