@@ -1,12 +1,12 @@
-/* What carries the events of a channel between the nodes that have subscribers on it. A home
- * publishes into the adapter and tells its clients only what comes back out of it; so whoever
- * implements this decides the one order of a channel's events: `local` is one node by itself
- * and hands an event back at once, a cluster's adapter hands it back when its echo has come
- * (PRESENCE.md, "One order per channel").
+/* What carries the events of a channel between the nodes that have subscribers on it. A
+ * home publishes into the adapter and tells its clients only what comes back out of it;
+ * so whoever implements this decides the one order of a channel's events: `local` is one
+ * node by itself and hands an event back at once, a cluster's adapter hands it back when
+ * its echo has come (PRESENCE.md, "One order per channel").
  *
  * An adapter serves every home of the node. The verbs about a channel are called on that
- * channel's home thread, and the home's sink is called on that thread too, either from within
- * the verb or later; the home takes both. */
+ * channel's home thread, and the home's sink is called on that thread too, either from
+ * within the verb or later; the home takes both. */
 #ifndef MUSTER_ADAPTERS_ADAPTER_H
 #define MUSTER_ADAPTERS_ADAPTER_H
 
@@ -26,11 +26,12 @@ static inline bool socket_id_eq(struct socket_id a, struct socket_id b)
     return a.first == b.first && a.second == b.second;
 }
 
-/* One life of a channel on this node, from its first subscriber to its last. The home owns it
- * and keeps it until it has called close. What comes for an id that is closed is dropped. */
+/* One life of a channel on this node, from its first subscriber to its last. The home
+ * owns it and keeps it until it has called close. What comes for an id that is closed is
+ * dropped. */
 struct adapter_channel {
-    uint64_t id;   /* unique on this node, for ever */
-    unsigned home; /* the index of its home */
+    uint64_t id;       /* unique on this node, for ever */
+    unsigned home;     /* the index of its home */
     struct slice app;  /* the app's id */
     struct slice name; /* the channel's name */
 };
@@ -43,7 +44,8 @@ struct adapter_event {
 
 /* What a home takes. context is what adapter_attach was given. */
 struct adapter_sink {
-    /* Whatever is published on the channel from now on arrives: joiners may be answered. */
+    /* Whatever is published on the channel from now on arrives: joiners may be answered.
+     */
     void (*opened)(void *context, uint64_t channel_id);
     /* The next event of the channel's order. */
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
@@ -86,8 +88,8 @@ static inline void adapter_close(struct adapter *a, const struct adapter_channel
     a->ops->close(a, c);
 }
 
-/** Publishes to every node's clients of the channel, this node's included; they get it when
- * the sink is handed the event. Does not block. */
+/** Publishes to every node's clients of the channel, this node's included; they get it
+ * when the sink is handed the event. Does not block. */
 static inline void adapter_publish(struct adapter *a, const struct adapter_channel *c,
                                    const struct adapter_event *e)
 {

@@ -14,7 +14,8 @@ struct local {
     struct seat seats[]; /* by home */
 };
 
-/* Each home's own thread reads its own seat; they are written before the threads start. */
+/* Each home's own thread reads its own seat; they are written before the threads start.
+ */
 static struct seat *seat_of(struct adapter *a, unsigned home)
 {
     return &((struct local *)a)->seats[home];

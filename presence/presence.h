@@ -1,20 +1,21 @@
-/* The presence of one channel: joins, leaves and the passing of time go in, what clients must
- * be told comes out (PRESENCE.md). Pure: no clock of its own (now comes in, in ms), no I/O, no
- * library; so the same code runs under a home, under a unit test and under a simulator. Owned
- * by the channel's home; one thread.
+/* The presence of one channel: joins, leaves and the passing of time go in, what clients
+ * must be told comes out (PRESENCE.md). Pure: no clock of its own (now comes in, in ms),
+ * no I/O, no library; so the same code runs under a home, under a unit test and under a
+ * simulator. Owned by the channel's home; one thread.
  *
- * What comes out is always the difference of the one view that this node has of the channel,
- * never a message passed on: a doubled member_added can't be said. On a node by itself the
- * view is decided here and at once, as PRESENCE.md decides it when a cluster's Redis is silent
- * (rule 11); where several nodes share the channel, the shared membership moves the view
- * through the same outputs, and a join is admitted when the view has reached it. */
+ * What comes out is always the difference of the one view that this node has of the
+ * channel, never a message passed on: a doubled member_added can't be said. On a node by
+ * itself the view is decided here and at once, as PRESENCE.md decides it when a cluster's
+ * Redis is silent (rule 11); where several nodes share the channel, the shared membership
+ * moves the view through the same outputs, and a join is admitted when the view has
+ * reached it. */
 #ifndef MUSTER_PRESENCE_PRESENCE_H
 #define MUSTER_PRESENCE_PRESENCE_H
 
 #include "presence/roster.h"
 
-/* One socket's membership, embedded in what the home knows of that socket's subscription. It
- * must be left before its memory goes. */
+/* One socket's membership, embedded in what the home knows of that socket's subscription.
+ * It must be left before its memory goes. */
 struct presence_ref {
     struct member *member; /* NULL: not joined */
 };
@@ -56,7 +57,8 @@ void presence_init(struct presence *p, struct presence_rules rules, struct hash_
 /** No ref may be joined any more. */
 void presence_fini(struct presence *p);
 /** A socket joins as user_id with info (raw JSON, absent: none). The first socket's info
- * stands until the user has gone. Answered by admitted or refused, here before it returns. */
+ * stands until the user has gone. Answered by admitted or refused, here before it
+ * returns. */
 void presence_join(struct presence *p, struct presence_ref *ref, struct slice user_id,
                    struct slice info);
 /** The socket has left; ref is not joined any more. Idempotent. */

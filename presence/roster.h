@@ -1,9 +1,10 @@
-/* The members of one presence channel on this node: users in the order in which they came,
- * each with the number of their sockets. Pure data: no clock (times come in), no I/O. Owned by
- * the channel's home; one thread. A member lives until roster_drop; its strings live with it.
+/* The members of one presence channel on this node: users in the order in which they
+ * came, each with the number of their sockets. Pure data: no clock (times come in), no
+ * I/O. Owned by the channel's home; one thread. A member lives until roster_drop; its
+ * strings live with it.
  *
- * A member holds what it costs to show it, encoded once: the pieces that member_added and the
- * snapshot are put together from (PROTOCOL.md 2). */
+ * A member holds what it costs to show it, encoded once: the pieces that member_added and
+ * the snapshot are put together from (PROTOCOL.md 2). */
 #ifndef MUSTER_PRESENCE_ROSTER_H
 #define MUSTER_PRESENCE_ROSTER_H
 
@@ -18,13 +19,13 @@
 
 struct member {
     struct hmap_node by_id;
-    struct list order;        /* in roster.members */
-    struct list held;         /* in the channel's list of members in grace, or alone */
-    unsigned sockets;         /* 0 while in grace */
-    uint64_t keep_until;      /* ms: an unclean disconnect keeps the user until then; 0 none */
-    struct slice id;          /* the user id */
+    struct list order;   /* in roster.members */
+    struct list held;    /* in the channel's list of members in grace, or alone */
+    unsigned sockets;    /* 0 while in grace */
+    uint64_t keep_until; /* ms: an unclean disconnect keeps the user until then; 0 none */
+    struct slice id;     /* the user id */
     struct member_piece piece; /* id and info, escaped for the inside of `data` */
-    char bytes[];             /* what the slices point into */
+    char bytes[];              /* what the slices point into */
 };
 
 struct roster {
@@ -40,11 +41,13 @@ void roster_init(struct roster *r, struct hash_seed seed);
 void roster_fini(struct roster *r);
 /** NULL if the user isn't there. */
 struct member *roster_find(const struct roster *r, struct slice user_id);
-/** Adds a user that is not there (copies both slices; info absent: null), without a socket. */
+/** Adds a user that is not there (copies both slices; info absent: null), without a
+ * socket. */
 struct member *roster_add(struct roster *r, struct slice user_id, struct slice info);
 /** Removes and frees the member. */
 void roster_drop(struct roster *r, struct member *m);
-/** The snapshot as one ready frame for all that join at this version (caller holds it). */
+/** The snapshot as one ready frame for all that join at this version (caller holds it).
+ */
 struct frame *roster_snapshot(struct roster *r, struct slice channel);
 
 #endif

@@ -78,8 +78,9 @@ const char *channel_name_fault(struct slice name)
     if (name.n > CHANNEL_NAME_MAX)
         return "channel name is longer than 200 bytes";
     if (kind == CHANNEL_USER) /* a user id may hold any byte */
-        return channel_user_id(name).n ? NULL
-                                       : "channel name has no user id behind #server-to-user-";
+        return channel_user_id(name).n
+                   ? NULL
+                   : "channel name has no user id behind #server-to-user-";
     if (name.p[0] == '#')
         return "channel name starts with # but is not #server-to-user-{id}";
     for (size_t i = 0; i < name.n; i++) {

@@ -1,3 +1,8 @@
+/* The listening socket and who serves what it accepts. One thread accepts for all
+ * workers: it takes a fifth of the work off them, keeps the backlog in one queue that a
+ * shutdown can empty, and is the one place for whatever concerns connections before they
+ * are anybody's (LIBRARIES.md 2). When descriptors run out it looks away for a moment,
+ * instead of spinning on a socket that stays readable. */
 #include "server/acceptor.h"
 
 #include <errno.h>
@@ -34,9 +39,9 @@ struct acceptor {
     unsigned turn; /* whose turn it is among equals */
 };
 
-/* Set on the listening socket, inherited by what it accepts. SO_SNDBUF bounds what the kernel
- * keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY, because every write is a whole batch
- * already. */
+/* Set on the listening socket, inherited by what it accepts. SO_SNDBUF bounds what the
+ * kernel keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY, because every write is a
+ * whole batch already. */
 static void set_options(int fd, const struct conf *conf)
 {
     int one = 1, bytes = (int)(conf->send_buffer_kb * 1024);
@@ -131,16 +136,16 @@ static enum err open_socket(struct acceptor *a, const struct conf *conf)
     snprintf(port, sizeof port, "%u", conf->port);
     failed = getaddrinfo(conf->host, port, &hints, &found);
     if (failed) {
-        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host, conf->port,
-                  gai_strerror(failed));
+        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host,
+                  conf->port, gai_strerror(failed));
         return ERR_SYSTEM;
     }
     for (struct addrinfo *at = found; at && a->fd < 0; at = at->ai_next)
         a->fd = listen_on(at, conf);
     freeaddrinfo(found);
     if (a->fd < 0) {
-        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host, conf->port,
-                  strerror(errno));
+        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host,
+                  conf->port, strerror(errno));
         return ERR_SYSTEM;
     }
     return ERR_NONE;

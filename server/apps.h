@@ -1,6 +1,6 @@
-/* The apps that this node serves: configuration and the one thing that lives, the number of
- * an app's connections (a named atomic). Made before the threads start; the table itself never
- * changes. Any thread. */
+/* The apps that this node serves: configuration and the one thing that lives, the number
+ * of an app's connections (a named atomic). Made before the threads start; the table
+ * itself never changes. Any thread. */
 #ifndef MUSTER_SERVER_APPS_H
 #define MUSTER_SERVER_APPS_H
 
@@ -27,8 +27,8 @@ void apps_init(struct apps *a, const struct conf *conf);
 void apps_fini(struct apps *a);
 /** NULL if no app has this key. */
 struct app *apps_find(const struct apps *a, struct slice key);
-/** True if a browser page of this Origin may connect: no allowed_origins, or one matches; a
- * client that sends no Origin isn't a browser and is let in. A pattern is a host, or
+/** True if a browser page of this Origin may connect: no allowed_origins, or one matches;
+ * a client that sends no Origin isn't a browser and is let in. A pattern is a host, or
  * scheme://host[:port]; `*` stands for any run of characters. */
 bool app_allows_origin(const struct app *app, struct slice origin);
 

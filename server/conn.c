@@ -1,3 +1,9 @@
+/* The ring and its one way out. What is put into the ring is written at the end of the
+ * turn: a single frame from where it is, several gathered in the edge's scratch, in one
+ * write each time. lws keeps what the kernel does not take of a write; while it does,
+ * nothing else may be written (LIBRARIES.md 6), so the ring waits for lws's writeable
+ * callback. An idle connection keeps no ring, and one frame alone needs none: most
+ * connections, most of the time. */
 #include "server/conn.h"
 
 #include <inttypes.h>
@@ -24,7 +30,8 @@ struct conn *conn_alloc(struct edge *e, struct lws *wsi)
 
     c->edge = e;
     c->wsi = wsi;
-    c->id.first = random_pool_u64(&e->random) >> 11; /* 53 bits: exact in JavaScript too */
+    c->id.first =
+        random_pool_u64(&e->random) >> 11; /* 53 bits: exact in JavaScript too */
     c->id.second = random_pool_u64(&e->random) >> 11;
     c->opened = c->last_command = edge_now(e);
     list_init(&c->dirty);
@@ -176,7 +183,8 @@ bool conn_flush(struct conn *c)
         ring_drop(c, c->ring_n);
         return false;
     }
-    if ((c->ring_n || (c->state == CONN_CLOSING && !c->close_sent)) && !c->awaits_writeable) {
+    if ((c->ring_n || (c->state == CONN_CLOSING && !c->close_sent)) &&
+        !c->awaits_writeable) {
         c->awaits_writeable = true;
         socket_want_write(c->wsi);
     }
@@ -187,7 +195,8 @@ bool conn_writeable(struct conn *c)
 {
     c->awaits_writeable = false;
     if (c->close_sent)
-        return true; /* lws leaves its write event on; a second close would cut the first */
+        return true; /* lws leaves its write event on; a second close would cut the first
+                      */
     if (!conn_flush(c))
         return false;
     if (c->state == CONN_CLOSING && !c->ring_n && !socket_busy(c->wsi)) {
@@ -198,8 +207,8 @@ bool conn_writeable(struct conn *c)
     return true;
 }
 
-/* A turn's batch may be longer than the bound though the client keeps up: what can be written
- * is written before anyone is called slow. */
+/* A turn's batch may be longer than the bound though the client keeps up: what can be
+ * written is written before anyone is called slow. */
 static bool make_room(struct conn *c, uint32_t more)
 {
     if (!over_bound(c, more))

@@ -1,9 +1,9 @@
-/* One client's connection at its edge: who it is, and the ring of frames on their way to it.
- * Every byte to the client goes through the ring and is written at the end of the turn, as
- * many frames as there are in one write, and only while lws holds no part of an earlier one
- * (LIBRARIES.md 5 and 6). The ring is bounded by bytes and by count: over it, the client is
- * too slow, and is closed with 4100. The edge's thread only; conn_free is called by socket.c
- * alone, when lws has let go of the socket. */
+/* One client's connection at its edge: who it is, and the ring of frames on their way to
+ * it. Every byte to the client goes through the ring and is written at the end of the
+ * turn, as many frames as there are in one write, and only while lws holds no part of an
+ * earlier one (LIBRARIES.md 5 and 6). The ring is bounded by bytes and by count: over it,
+ * the client is too slow, and is closed with 4100. The edge's thread only; conn_free is
+ * called by socket.c alone, when lws has let go of the socket. */
 #ifndef MUSTER_SERVER_CONN_H
 #define MUSTER_SERVER_CONN_H
 
@@ -19,7 +19,8 @@ struct lws;
 
 enum conn_state {
     CONN_OPEN,
-    CONN_CLOSING, /* what is in the ring goes out, then the close frame; nothing comes in */
+    CONN_CLOSING, /* what is in the ring goes out, then the close frame; nothing comes in
+                   */
 };
 
 /* Who the connection is signed in as; one allocation. */
@@ -32,11 +33,11 @@ struct conn_user {
 struct conn {
     struct lws *wsi;
     struct edge *edge;
-    struct app *app;        /* NULL until it was let in */
+    struct app *app; /* NULL until it was let in */
     struct socket_id id;
-    struct list all;        /* in edge->conns */
-    struct list dirty;      /* in edge->dirty, or alone */
-    struct list unread;     /* in edge->unread, or alone */
+    struct list all;    /* in edge->conns */
+    struct list dirty;  /* in edge->dirty, or alone */
+    struct list unread; /* in edge->unread, or alone */
     struct list subs;
     struct wheel_entry timer;
     struct conn_user *user; /* signed in as; NULL: not */
@@ -44,9 +45,9 @@ struct conn {
     struct frame *only;
     uint64_t client_event_at; /* µs: the rate limit's theoretical arrival time */
     uint32_t ring_bytes;
-    uint32_t opened;        /* ms, edge_now; differences are right across its wrap */
-    uint32_t last_command;  /* ms */
-    uint32_t pinged;        /* ms, while awaits_pong */
+    uint32_t opened;       /* ms, edge_now; differences are right across its wrap */
+    uint32_t last_command; /* ms */
+    uint32_t pinged;       /* ms, while awaits_pong */
     uint32_t ring_head, ring_n, ring_cap;
     uint32_t n_subs;
     uint16_t close_code;
@@ -56,15 +57,16 @@ struct conn {
     bool authorized : 1;  /* signed in, or let into a channel that needs a signature */
     bool peer_closed : 1; /* its Close frame came */
     bool counted : 1;     /* in the app's and the node's connections */
-    bool close_sent : 1;  /* lws has the close code: it waits for the peer's Close frame */
-    bool dead : 1;        /* a write failed: lws is about to close it */
+    bool close_sent : 1; /* lws has the close code: it waits for the peer's Close frame */
+    bool dead : 1;       /* a write failed: lws is about to close it */
 };
 
 /** For a socket that lws has just upgraded. */
 struct conn *conn_alloc(struct edge *e, struct lws *wsi);
 /** Frees it and what its ring holds. */
 void conn_free(struct conn *c);
-/** Puts a frame (held by the ring) on its way; on a connection that is closing, nothing. */
+/** Puts a frame (held by the ring) on its way; on a connection that is closing, nothing.
+ */
 void conn_send(struct conn *c, struct frame *f);
 /** As conn_send; takes the caller's reference. */
 void conn_send_take(struct conn *c, struct frame *f);
@@ -73,8 +75,8 @@ void conn_send_take(struct conn *c, struct frame *f);
 bool conn_flush(struct conn *c);
 /** lws says that the socket is writeable. False: the callback must return -1. */
 bool conn_writeable(struct conn *c);
-/** Ends the connection with this close code: leaves its channels now, sends what is in the
- * ring, then the close frame, and is gone at the latest after 5 s. Idempotent. */
+/** Ends the connection with this close code: leaves its channels now, sends what is in
+ * the ring, then the close frame, and is gone at the latest after 5 s. Idempotent. */
 void conn_close(struct conn *c, int code);
 /** pusher:error with this code and text, then conn_close with the same code. */
 void conn_refuse(struct conn *c, int code);

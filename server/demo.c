@@ -1,3 +1,7 @@
+/* The demo's three answers. The page is compiled in (scripts/embed); what it needs to
+ * know of the configuration it asks for as /demo.json; and /pusher/auth plays the backend
+ * that a real site has: it believes whoever asks, names and colours them as they wish,
+ * and signs. */
 #include "server/demo.h"
 
 #include <ctype.h>
@@ -62,7 +66,8 @@ static int hex(char c)
 static void url_decode(struct buf *out, struct slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
+        if (s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 &&
+            hex(s.p[i + 2]) >= 0) {
             buf_add_char(out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
             i += 2;
         } else {

@@ -1,8 +1,8 @@
-/* An edge: commands in, frames out. It checks whatever can be checked without the channel's
- * home (names, signatures, limits of the connection), and posts the rest there. What homes
- * answer is looked up by the subscription's number: an answer to one that was undone meanwhile
- * finds nothing and is dropped, except that the home is told nothing either, because the edge
- * has already sent it the unsubscribe. */
+/* An edge: commands in, frames out. It checks whatever can be checked without the
+ * channel's home (names, signatures, limits of the connection), and posts the rest there.
+ * What homes answer is looked up by the subscription's number: an answer to one that was
+ * undone meanwhile finds nothing and is dropped, except that the home is told nothing
+ * either, because the edge has already sent it the unsubscribe. */
 #include "server/edge.h"
 
 #include <stdarg.h>
@@ -91,7 +91,8 @@ void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
     stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
 }
 
-void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *text, ...)
+void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *text,
+                 ...)
 {
     struct buf b = BUF_INIT;
     va_list args;
@@ -141,14 +142,16 @@ void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h)
         return;
     }
     stat_add(&e->worker->stats, connections, 1);
-    conn_send_take(c, encode_established(conn_id_text(c, text), node->conf->activity_timeout));
+    conn_send_take(
+        c, encode_established(conn_id_text(c, text), node->conf->activity_timeout));
     edge_timer_arm(c);
 }
 
 void edge_goodbye(struct conn *c, enum presence_exit how)
 {
     while (!list_empty(&c->subs))
-        edge_sub_leave(c->edge, CONTAINER_OF(c->subs.next, struct edge_sub, of_conn), how);
+        edge_sub_leave(c->edge, CONTAINER_OF(c->subs.next, struct edge_sub, of_conn),
+                       how);
     if (c->counted) {
         c->counted = false;
         atomic_fetch_sub(&c->app->connections, 1);
@@ -162,7 +165,8 @@ void edge_goodbye(struct conn *c, enum presence_exit how)
 /* The error names the event where it has a name of legal length. */
 static void malformed(struct conn *c, const struct command *cmd)
 {
-    int code = slice_starts(cmd->event, SLICE("client-")) ? ERROR_CLIENT_EVENT : ERROR_NULL;
+    int code =
+        slice_starts(cmd->event, SLICE("client-")) ? ERROR_CLIENT_EVENT : ERROR_NULL;
 
     if (cmd->event.n && cmd->event.n <= EVENT_NAME_MAX)
         edge_error(c, code, cmd->channel, "%s (event %.*s)", cmd->fault,
@@ -230,7 +234,8 @@ static void subscribed(struct edge *e, const struct msg_subscribed *m)
     if (channel_needs_signature(s->kind))
         s->conn->authorized = true;
     conn_send(s->conn, m->frame);
-    s = edge_sub_by_id(e, m->sub_id); /* a slow client may have been closed by the first */
+    s = edge_sub_by_id(e,
+                       m->sub_id); /* a slow client may have been closed by the first */
     if (s && m->after)
         conn_send(s->conn, m->after);
 }
@@ -241,15 +246,15 @@ static void refused(struct edge *e, const struct msg_refused *m)
 
     if (!s)
         return;
-    edge_refuse(s->conn, s->name, m->why, "The channel has reached its limit of %u members",
-                m->limit);
+    edge_refuse(s->conn, s->name, m->why,
+                "The channel has reached its limit of %u members", m->limit);
     s = edge_sub_by_id(e, m->sub_id);
     if (s)
         edge_sub_remove(e, s);
 }
 
-/* Closing a slow client inside the walk takes it out of the channel, and the last one into
- * its place: so the walk goes from the end. */
+/* Closing a slow client inside the walk takes it out of the channel, and the last one
+ * into its place: so the walk goes from the end. */
 static void deliver(struct edge *e, const struct msg_deliver *m)
 {
     struct edge_channel *ch = edge_channel_find(e, m->channel_id);

@@ -1,7 +1,7 @@
-/* A worker's edge: the connections that this worker was handed, what each is subscribed to,
- * and for every channel the connections here that get its frames. Commands of clients go to
- * the channels' homes as letters; what homes say goes to clients' rings. The worker's thread
- * only. */
+/* A worker's edge: the connections that this worker was handed, what each is subscribed
+ * to, and for every channel the connections here that get its frames. Commands of clients
+ * go to the channels' homes as letters; what homes say goes to clients' rings. The
+ * worker's thread only. */
 #ifndef MUSTER_SERVER_EDGE_H
 #define MUSTER_SERVER_EDGE_H
 
@@ -17,19 +17,19 @@ struct worker;
 
 struct edge {
     struct worker *worker;
-    struct list conns;     /* all of them */
-    struct list dirty;     /* those with frames to flush at the end of the turn */
-    struct list unread;    /* those whose last read ended inside a message */
-    unsigned reads;        /* of unread ones, this turn */
-    struct hmap subs;      /* by sub_id */
-    struct hmap names;     /* subscriptions by connection and channel name */
-    struct hmap channels;  /* by channel id: struct edge_channel */
-    struct wheel wheel;    /* one entry a connection */
+    struct list conns;    /* all of them */
+    struct list dirty;    /* those with frames to flush at the end of the turn */
+    struct list unread;   /* those whose last read ended inside a message */
+    unsigned reads;       /* of unread ones, this turn */
+    struct hmap subs;     /* by sub_id */
+    struct hmap names;    /* subscriptions by connection and channel name */
+    struct hmap channels; /* by channel id: struct edge_channel */
+    struct wheel wheel;   /* one entry a connection */
     struct random_pool random;
     struct hash_seed seed;
     uint64_t next_sub_id;
-    uint64_t started;      /* ms: the loop's clock as it began */
-    unsigned char *scratch; /* where a connection's frames are put together for one write */
+    uint64_t started;       /* ms: the loop's clock as it began */
+    unsigned char *scratch; /* where frames are put together for one write */
     bool draining;
 };
 
@@ -38,9 +38,9 @@ void edge_init(struct edge *e, struct worker *w);
 void edge_fini(struct edge *e);
 /** A letter of the kinds "to an edge" but LETTER_ADOPT; takes it. */
 void edge_receive(struct edge *e, struct msg *m);
-/** Reads on where a read ended inside a message, up to a bound a turn; false: nothing to read.
- * lws reads RX_BYTES at a time, so a sender's burst would otherwise come in as many turns, each
- * with its own writes to everyone. */
+/** Reads on where a read ended inside a message, up to a bound a turn; false: nothing to
+ * read. lws reads RX_BYTES at a time, so a sender's burst would otherwise come in as many
+ * turns, each with its own writes to everyone. */
 bool edge_read_on(struct edge *e);
 /** The end of a turn: each connection with something to send is flushed once. */
 void edge_flush(struct edge *e);
@@ -48,8 +48,8 @@ void edge_flush(struct edge *e);
 uint32_t edge_now(const struct edge *e);
 /** Once a second. */
 void edge_tick(struct edge *e);
-/** A WebSocket has been established: request is what its URL and headers say. Greets it, or
- * refuses it with pusher:error and the same close code (PROTOCOL.md 1). */
+/** A WebSocket has been established: request is what its URL and headers say. Greets it,
+ * or refuses it with pusher:error and the same close code (PROTOCOL.md 1). */
 struct handshake;
 void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h);
 /** Something came from the client: it is alive. */

@@ -1,13 +1,13 @@
-/* client-… events (PROTOCOL.md 5): checked, encoded once, and handed to the channel's home,
- * which decides their place in the channel's order. */
+/* client-… events (PROTOCOL.md 5): checked, encoded once, and handed to the channel's
+ * home, which decides their place in the channel's order. */
 #include "protocol/encode.h"
 #include "server/apps.h"
 #include "server/edge_sub.h"
 #include "server/node.h"
 #include "server/worker.h"
 
-/* The rate limit, as a theoretical arrival time: each event costs 1/rate s, and a second's
- * worth may come at once. */
+/* The rate limit, as a theoretical arrival time: each event costs 1/rate s, and a
+ * second's worth may come at once. */
 static bool within_rate(struct conn *c)
 {
     unsigned rate = c->app->conf->max_client_events_per_second;
@@ -35,7 +35,8 @@ static const char *fault_of(struct conn *c, const struct command *cmd,
     if (!s || !s->channel)
         return "The connection is not subscribed to the channel";
     if (!channel_takes_client_events(s->kind))
-        return "Client events go to private and presence channels only, and to no encrypted one";
+        return "Client events go to private and presence channels only, and to no "
+               "encrypted one";
     if (cmd->data.n > conf->max_event_kb * 1024ULL)
         return "The event's data is longer than max_event_kb allows";
     return NULL;

@@ -38,8 +38,10 @@ static struct conn_user *copy_user(const struct user_data *user)
     return u;
 }
 
-/* One connection is one user for its whole life; the same sign-in again is confirmed again. */
-static void sign_in(struct conn *c, const struct command *cmd, const struct user_data *user)
+/* One connection is one user for its whole life; the same sign-in again is confirmed
+ * again. */
+static void sign_in(struct conn *c, const struct command *cmd,
+                    const struct user_data *user)
 {
     if (c->user && !slice_eq(c->user->id, user->id)) {
         edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
@@ -58,8 +60,9 @@ void edge_signin(struct conn *c, const struct command *cmd)
     const char *fault;
 
     if (!c->app->conf->enable_user_authentication) {
-        edge_error(c, CLOSE_UNAUTHORIZED, SLICE_NONE,
-                   "Sign-in is off: the app's setting enable_user_authentication is false");
+        edge_error(
+            c, CLOSE_UNAUTHORIZED, SLICE_NONE,
+            "Sign-in is off: the app's setting enable_user_authentication is false");
         return;
     }
     if (!signature_valid(c, cmd))

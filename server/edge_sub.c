@@ -122,8 +122,9 @@ void edge_sub_remove(struct edge *e, struct edge_sub *s)
 
 void edge_sub_leave(struct edge *e, struct edge_sub *s, enum presence_exit how)
 {
-    /* A node that stops leaves nothing: its users are on their way to come back (PRESENCE.md,
-     * rule 10), and who is still connected here is about to be told 4200 as well. */
+    /* A node that stops leaves nothing: its users are on their way to come back
+     * (PRESENCE.md, rule 10), and who is still connected here is about to be told 4200 as
+     * well. */
     if (!e->draining) {
         struct msg_unsubscribe *m = letter_alloc(LETTER_UNSUBSCRIBE, sizeof *m);
 

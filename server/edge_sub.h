@@ -1,5 +1,5 @@
-/* What an edge keeps of each subscription, and of each channel that has some here. Private to
- * edge*.c; the edge's thread only. */
+/* What an edge keeps of each subscription, and of each channel that has some here.
+ * Private to edge*.c; the edge's thread only. */
 #ifndef MUSTER_SERVER_EDGE_SUB_H
 #define MUSTER_SERVER_EDGE_SUB_H
 
@@ -61,7 +61,7 @@ void edge_signature_text(const struct conn *c, struct buf *out, struct slice s);
 void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
                        struct slice text);
 /** As edge_refuse_slice; format as printf. */
-void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *format,
-                 ...) __attribute__((format(printf, 4, 5)));
+void edge_refuse(struct conn *c, struct slice channel, enum refusal why,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -1,5 +1,6 @@
-/* pusher:subscribe (PROTOCOL.md 2 to 4 and 8), the edge's part: the name, the signature, the
- * user. What is left for the home is whether there is room. A subscribe always gets an answer. */
+/* pusher:subscribe (PROTOCOL.md 2 to 4 and 8), the edge's part: the name, the signature,
+ * the user. What is left for the home is whether there is room. A subscribe always gets
+ * an answer. */
 #include "protocol/auth.h"
 #include "protocol/channel_data.h"
 #include "server/apps.h"
@@ -7,7 +8,8 @@
 #include "server/node.h"
 #include "server/worker.h"
 
-static bool name_allowed(struct conn *c, const struct command *cmd, enum channel_kind kind)
+static bool name_allowed(struct conn *c, const struct command *cmd,
+                         enum channel_kind kind)
 {
     const char *fault = channel_name_fault(cmd->channel);
 
@@ -16,10 +18,11 @@ static bool name_allowed(struct conn *c, const struct command *cmd, enum channel
         return false;
     }
     if (cmd->channel_data.p && (kind == CHANNEL_PUBLIC || kind == CHANNEL_CACHE)) {
-        edge_refuse(c, cmd->channel, REFUSAL_CHANNEL,
-                    "%.*s is a public channel, which takes no channel_data: the name of a "
-                    "presence channel starts with presence- or private-presence-",
-                    SLICE_ARG(cmd->channel));
+        edge_refuse(
+            c, cmd->channel, REFUSAL_CHANNEL,
+            "%.*s is a public channel, which takes no channel_data: the name of a "
+            "presence channel starts with presence- or private-presence-",
+            SLICE_ARG(cmd->channel));
         return false;
     }
     return true;
@@ -86,9 +89,10 @@ static bool presence_enabled(struct conn *c, struct slice channel)
 {
     if (c->app->conf->enable_user_authentication)
         return true;
-    edge_refuse(c, channel, REFUSAL_AUTH_OFF,
-                "Presence channels are off: the app's setting enable_user_authentication is "
-                "false");
+    edge_refuse(
+        c, channel, REFUSAL_AUTH_OFF,
+        "Presence channels are off: the app's setting enable_user_authentication is "
+        "false");
     return false;
 }
 
@@ -104,7 +108,8 @@ static bool user_known(struct conn *c, const struct command *cmd, struct user_da
         user->id = c->user->id;
         user->info = c->user->info;
     } else {
-        fault = "A presence channel needs channel_data, or a connection that is signed in";
+        fault =
+            "A presence channel needs channel_data, or a connection that is signed in";
     }
     if (fault)
         edge_refuse(c, cmd->channel, REFUSAL_CHANNEL_DATA, "%s", fault);
@@ -117,9 +122,10 @@ static bool info_fits(struct conn *c, struct slice channel, struct slice info)
 
     if (info.n <= kb * 1024ULL)
         return true;
-    edge_refuse(c, channel, REFUSAL_MEMBER_TOO_LARGE,
-                "user_info has %zu bytes, the limit is %llu (max_member_size_in_kb is %u)",
-                info.n, kb * 1024ULL, kb);
+    edge_refuse(
+        c, channel, REFUSAL_MEMBER_TOO_LARGE,
+        "user_info has %zu bytes, the limit is %llu (max_member_size_in_kb is %u)",
+        info.n, kb * 1024ULL, kb);
     return false;
 }
 

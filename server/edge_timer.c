@@ -1,11 +1,11 @@
 /* Time on a connection (PROTOCOL.md 1 and 8), all of it on one wheel entry: the ping of a
- * silent client and the wait for its answer, the sign-in that is due, the day without use, the
- * end of a close that nobody answers. When the entry fires, what is due is done, and it is
- * armed for what comes first then.
+ * silent client and the wait for its answer, the sign-in that is due, the day without
+ * use, the end of a close that nobody answers. When the entry fires, what is due is done,
+ * and it is armed for what comes first then.
  *
- * Any inbound frame counts as activity, WebSocket PINGs too, of which lws tells nothing; so
- * the silence is asked of the kernel (TCP_INFO), and only when the timer fires: a message
- * costs no bookkeeping. */
+ * Any inbound frame counts as activity, WebSocket PINGs too, of which lws tells nothing;
+ * so the silence is asked of the kernel (TCP_INFO), and only when the timer fires: a
+ * message costs no bookkeeping. */
 #include "protocol/encode.h"
 #include "server/apps.h"
 #include "server/base/log.h"
@@ -55,16 +55,16 @@ static uint32_t idle_due(const struct conn *c)
     return left(limit, c->n_subs ? 0 : since(c, c->last_command));
 }
 
-/* True if something has come since the ping. Text frames say so themselves (edge_heard); what
- * lws keeps to itself shows in the silence: without anything since, it would be a whole
- * activity_timeout longer than the wait. */
+/* True if something has come since the ping. Text frames say so themselves (edge_heard);
+ * what lws keeps to itself shows in the silence: without anything since, it would be a
+ * whole activity_timeout longer than the wait. */
 static bool heard_since_ping(const struct conn *c, uint32_t silence)
 {
     return silence < since(c, c->pinged) + 500;
 }
 
-/* Pings where it is time to; returns the ms until the next look, 0 when the client is given
- * up. */
+/* Pings where it is time to; returns the ms until the next look, 0 when the client is
+ * given up. */
 static uint32_t ping(struct conn *c)
 {
     uint32_t silence = socket_silence(c->wsi);
@@ -86,7 +86,8 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* The wheel's seconds may come early by a part of one; then fire() finds nothing due yet. */
+/* The wheel's seconds may come early by a part of one; then fire() finds nothing due yet.
+ */
 static void arm(struct conn *c, uint32_t ms)
 {
     wheel_arm(&c->edge->wheel, &c->timer, ms / 1000 + (ms % 1000 != 0));
@@ -128,7 +129,8 @@ static void fire(struct wheel_entry *entry, void *context)
         arm(c, least(next, least(authorization, idle)));
 }
 
-/* A turn that came late (a busy or stopped process) makes up for the ticks that it missed. */
+/* A turn that came late (a busy or stopped process) makes up for the ticks that it
+ * missed. */
 void edge_tick(struct edge *e)
 {
     while (e->wheel.now < (loop_now(e->worker->loop) - e->started) / 1000)

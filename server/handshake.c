@@ -36,8 +36,8 @@ static int protocol_fault(struct slice protocol)
     return 0;
 }
 
-int handshake_check(const struct handshake *h, const struct apps *apps, struct slice prefix,
-                    struct app **app)
+int handshake_check(const struct handshake *h, const struct apps *apps,
+                    struct slice prefix, struct app **app)
 {
     struct slice key = key_of(h->path, prefix);
     int fault;

@@ -1,8 +1,8 @@
-/* What edges ask of a home, letter by letter. A subscribe finds or makes the channel and waits
- * until the adapter has opened it; then presence (on presence kinds) or nobody decides, and
- * the answer goes back to the edge with the frame that all share who join at that moment. A
- * publish goes to the adapter, and out to the edges only when it comes back from there, so
- * that the adapter decides the order of the channel's events. */
+/* What edges ask of a home, letter by letter. A subscribe finds or makes the channel and
+ * waits until the adapter has opened it; then presence (on presence kinds) or nobody
+ * decides, and the answer goes back to the edge with the frame that all share who join at
+ * that moment. A publish goes to the adapter, and out to the edges only when it comes
+ * back from there, so that the adapter decides the order of the channel's events. */
 #include "server/home.h"
 
 #include <stdlib.h>

@@ -1,7 +1,8 @@
-/* A worker's homes: the channels whose partition falls to this worker. A home owns a channel's
- * members, its subscribers' count and the order in which anything about it happens on this
- * node: what edges ask comes in as letters, what clients are to get goes to the adapter or,
- * from there and from presence, out to the edges as letters. The worker's thread only. */
+/* A worker's homes: the channels whose partition falls to this worker. A home owns a
+ * channel's members, its subscribers' count and the order in which anything about it
+ * happens on this node: what edges ask comes in as letters, what clients are to get goes
+ * to the adapter or, from there and from presence, out to the edges as letters. The
+ * worker's thread only. */
 #ifndef MUSTER_SERVER_HOME_H
 #define MUSTER_SERVER_HOME_H
 
@@ -18,7 +19,7 @@ struct home {
     struct adapter *adapter;
     struct hmap channels_by_name; /* app and name */
     struct hmap channels_by_id;
-    struct hmap subs; /* by edge and sub_id */
+    struct hmap subs;   /* by edge and sub_id */
     struct list grace;  /* channels with a member in grace */
     struct list counts; /* channels that owe a subscription_count */
     uint64_t next_id;

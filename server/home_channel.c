@@ -1,6 +1,7 @@
-/* A channel at its home: found or made, delivered to, dropped. One channel has one life, from
- * its first subscription to its last (or to the end of the last member's grace); its id is of
- * that life, so that whatever is still under way for an earlier one finds nothing. */
+/* A channel at its home: found or made, delivered to, dropped. One channel has one life,
+ * from its first subscription to its last (or to the end of the last member's grace); its
+ * id is of that life, so that whatever is still under way for an earlier one finds
+ * nothing. */
 #include "server/home_channel.h"
 
 #include <stdlib.h>
@@ -94,7 +95,8 @@ void home_channel_drop_if_idle(struct home_channel *c)
     home_channel_free(c);
 }
 
-void home_channel_deliver(struct home_channel *c, struct frame *f, struct socket_id except)
+void home_channel_deliver(struct home_channel *c, struct frame *f,
+                          struct socket_id except)
 {
     struct worker *w = c->home->worker;
 

@@ -1,5 +1,5 @@
-/* What a home keeps of one channel and of each subscription to it. Private to home*.c; the
- * home's thread only. */
+/* What a home keeps of one channel and of each subscription to it. Private to home*.c;
+ * the home's thread only. */
 #ifndef MUSTER_SERVER_HOME_CHANNEL_H
 #define MUSTER_SERVER_HOME_CHANNEL_H
 
@@ -12,14 +12,14 @@ struct home_channel {
     struct home *home;
     const struct app *app;
     enum channel_kind kind;
-    bool open;            /* the adapter has said so: joiners may be answered */
-    struct list waiting;  /* subscriptions until then, in order */
-    unsigned n_subs;      /* waiting ones too */
+    bool open;           /* the adapter has said so: joiners may be answered */
+    struct list waiting; /* subscriptions until then, in order */
+    unsigned n_subs;     /* waiting ones too */
     unsigned n_admitted;
-    struct presence *presence; /* presence kinds, else NULL */
-    struct frame *succeeded;   /* the shared answer to whoever joins now, or NULL */
+    struct presence *presence;  /* presence kinds, else NULL */
+    struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
     uint64_t succeeded_version; /* of the view that it shows */
-    struct list grace, counts; /* in the home's lists of those names */
+    struct list grace, counts;  /* in the home's lists of those names */
     struct adapter_channel adapter;
     unsigned *per_edge; /* admitted subscriptions by edge */
 };
@@ -44,17 +44,20 @@ struct home_channel *home_channel_by_id(struct home *h, uint64_t id);
 void home_channel_drop_if_idle(struct home_channel *c);
 void home_channel_free(struct home_channel *c);
 /** A frame for every admitted subscriber, one letter an edge. Borrows the frame. */
-void home_channel_deliver(struct home_channel *c, struct frame *f, struct socket_id except);
+void home_channel_deliver(struct home_channel *c, struct frame *f,
+                          struct socket_id except);
 
 /** Lets a subscription in or not, now that the channel is open. May free it. */
 void home_sub_answer(struct home_sub *s);
-/** The answer to a subscription that is let in: with the frame shared by all who join now. */
+/** The answer to a subscription that is let in: with the frame shared by all who join
+ * now. */
 void home_sub_admit(struct home_sub *s);
 void home_sub_leave(struct home_sub *s, enum presence_exit how);
 /** Removes and frees the subscription, and its channel if that was the last. */
 void home_sub_drop(struct home_sub *s);
 
-/** Presence for a channel of a presence kind (caller owns it, ends with presence_fini). */
+/** Presence for a channel of a presence kind (caller owns it, ends with presence_fini).
+ */
 struct presence *home_presence_alloc(struct home_channel *c);
 /** subscription_succeeded at this moment; borrowed from the channel. */
 struct frame *home_succeeded_frame(struct home_channel *c);

@@ -1,7 +1,7 @@
-/* What presence says, told to clients: the outputs of a channel's presence become frames and
- * answers. The snapshot is put together from pieces that each member's join encoded once, and
- * is one frame for all who join at the same version of the view. Subscription counts, which
- * are to other channels what members are to presence ones, are here too. */
+/* What presence says, told to clients: the outputs of a channel's presence become frames
+ * and answers. The snapshot is put together from pieces that each member's join encoded
+ * once, and is one frame for all who join at the same version of the view. Subscription
+ * counts, which are to other channels what members are to presence ones, are here too. */
 #include "server/home_channel.h"
 
 #include "server/base/xalloc.h"
@@ -105,7 +105,8 @@ void home_count_changed(struct home_channel *c)
 void home_counts_flush(struct home *h)
 {
     while (!list_empty(&h->counts)) {
-        struct home_channel *c = CONTAINER_OF(h->counts.next, struct home_channel, counts);
+        struct home_channel *c =
+            CONTAINER_OF(h->counts.next, struct home_channel, counts);
 
         list_remove(&c->counts);
         send_count(c);

@@ -1,6 +1,7 @@
-/* HTTP through lws: which route a request takes, its body, its reply. A reply is put together
- * in one buffer, head and body, and written at once; what the kernel doesn't take lws keeps and
- * sends on, and the connection is kept alive where the client wants it. */
+/* HTTP through lws: which route a request takes, its body, its reply. A reply is put
+ * together in one buffer, head and body, and written at once; what the kernel doesn't
+ * take lws keeps and sends on, and the connection is kept alive where the client wants
+ * it. */
 #include "server/http.h"
 
 #include <libwebsockets.h>
@@ -47,11 +48,12 @@ void http_reply_text(struct http_reply *reply, unsigned status, const char *text
 static bool put_head(struct lws *wsi, const struct http_reply *reply, const char *allow,
                      unsigned char **p, unsigned char *end)
 {
-    if (lws_add_http_common_headers(wsi, reply->status, reply->type, reply->body.n, p, end))
+    if (lws_add_http_common_headers(wsi, reply->status, reply->type, reply->body.n, p,
+                                    end))
         return false;
-    if (allow &&
-        lws_add_http_header_by_name(wsi, (const unsigned char *)"allow:",
-                                    (const unsigned char *)allow, (int)strlen(allow), p, end))
+    if (allow && lws_add_http_header_by_name(
+                     wsi, (const unsigned char *)"allow:", (const unsigned char *)allow,
+                     (int)strlen(allow), p, end))
         return false;
     return lws_finalize_http_header(wsi, p, end) == 0;
 }
@@ -80,9 +82,10 @@ static bool send_reply(struct lws *wsi, struct http_reply *reply, const char *al
     return write_reply(wsi, reply, allow) && lws_http_transaction_completed(wsi) == 0;
 }
 
-/* As send_reply, for a refusal before the body has been read: the connection can't go on. */
-static bool send_refusal(struct lws *wsi, unsigned status, const char *text, const char *allow,
-                         bool body_unread)
+/* As send_reply, for a refusal before the body has been read: the connection can't go on.
+ */
+static bool send_refusal(struct lws *wsi, unsigned status, const char *text,
+                         const char *allow, bool body_unread)
 {
     struct http_reply reply = {0};
 
@@ -110,8 +113,8 @@ static struct slice without_prefix(struct slice uri, const char *prefix)
 }
 
 /* The route of this path and method; *allow: the method that the path does have. */
-static const struct route *find_route(struct worker *w, struct slice uri, const char *method,
-                                      const char **allow)
+static const struct route *find_route(struct worker *w, struct slice uri,
+                                      const char *method, const char **allow)
 {
     const struct conf *conf = w->node->conf;
     struct slice path = without_prefix(uri, conf->path_prefix);
@@ -136,8 +139,8 @@ static bool reply_with(struct lws *wsi, struct worker *w, const struct route *ro
     return send_reply(wsi, &reply, NULL);
 }
 
-/* A POST's length must be known: lws can't read chunked bodies (LIBRARIES.md 13). 0, or the
- * status of the refusal. */
+/* A POST's length must be known: lws can't read chunked bodies (LIBRARIES.md 13). 0, or
+ * the status of the refusal. */
 static unsigned body_fault(struct lws *wsi, long long *length)
 {
     char text[32];
@@ -149,7 +152,8 @@ static unsigned body_fault(struct lws *wsi, long long *length)
     return *length < 0 || *length > BODY_MAX ? 413 : 0;
 }
 
-bool http_begin(struct worker *w, struct lws *wsi, struct slice uri, struct http_request **out)
+bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
+                struct http_request **out)
 {
     const char *method = method_of(wsi), *allow;
     const struct route *route = find_route(w, uri, method, &allow);
@@ -159,12 +163,12 @@ bool http_begin(struct worker *w, struct lws *wsi, struct slice uri, struct http
     bool unread = fault || length;
 
     if (fault)
-        return send_refusal(wsi, fault,
-                            fault == 411 ? "Content-Length is required" : "Body too large",
-                            NULL, true);
+        return send_refusal(
+            wsi, fault, fault == 411 ? "Content-Length is required" : "Body too large",
+            NULL, true);
     if (!route)
-        return send_refusal(wsi, allow ? 405 : 404, allow ? "Method not allowed" : "Not found",
-                            allow, unread);
+        return send_refusal(wsi, allow ? 405 : 404,
+                            allow ? "Method not allowed" : "Not found", allow, unread);
     if (!length)
         return reply_with(wsi, w, route, SLICE(""));
     *out = xcalloc(1, sizeof **out);

@@ -12,15 +12,17 @@ struct http_request;
 struct lws;
 struct worker;
 
-/** A request's head has come. Replies at once, or returns a request that waits for its body
+/** A request's head has come. Replies at once, or returns a request that waits for its
+ * body
  * (*out, caller ends it with http_request_free); false: the callback must return -1. */
-bool http_begin(struct worker *w, struct lws *wsi, struct slice uri, struct http_request **out);
+bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
+                struct http_request **out);
 /** A piece of the body. False as above. */
 bool http_body(struct http_request *r, struct slice piece);
 /** The body is complete: replies. False as above. */
 bool http_end(struct http_request *r);
-/** A request asks for an upgrade to this protocol: 0 lets it go on; otherwise what the callback
- * must return (it was replied to where that is 1). */
+/** A request asks for an upgrade to this protocol: 0 lets it go on; otherwise what the
+ * callback must return (it was replied to where that is 1). */
 int http_check_upgrade(struct lws *wsi, struct slice to);
 void http_request_free(struct http_request *r);
 

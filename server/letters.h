@@ -1,6 +1,7 @@
-/* What threads say to each other: every letter between the acceptor, edges and homes. A letter
- * is made by its sender, owned by whoever has it, and freed by the receiver with letter_free,
- * which also lets go of what it holds. Slices inside borrow from the letter's own tail. */
+/* What threads say to each other: every letter between the acceptor, edges and homes. A
+ * letter is made by its sender, owned by whoever has it, and freed by the receiver with
+ * letter_free, which also lets go of what it holds. Slices inside borrow from the
+ * letter's own tail. */
 #ifndef MUSTER_SERVER_LETTERS_H
 #define MUSTER_SERVER_LETTERS_H
 

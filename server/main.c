@@ -1,5 +1,6 @@
-/* The command line: muster [--config FILE] [--check] [--version] [--help]. Exit status 0 after
- * an orderly end, 1 when the node could not start, 2 for a wrong option or configuration. */
+/* The command line: muster [--config FILE] [--check] [--version] [--help]. Exit status 0
+ * after an orderly end, 1 when the node could not start, 2 for a wrong option or
+ * configuration. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -27,10 +28,13 @@ static void print_help(void)
          "\n"
          "Serves the Pusher Channels protocol: realtime messages and presence.\n"
          "\n"
-         "  -c, --config FILE  read this configuration (libconfig or JSON); without it the\n"
+         "  -c, --config FILE  read this configuration (libconfig or JSON); without it "
+         "the\n"
          "                     first of ./muster.cfg, ./config/config.json and\n"
-         "                     /etc/muster/muster.cfg; without any, loopback and a demo app\n"
-         "  -t, --check        read the configuration, say what is wrong or `ok`, and exit\n"
+         "                     /etc/muster/muster.cfg; without any, loopback and a demo "
+         "app\n"
+         "  -t, --check        read the configuration, say what is wrong or `ok`, and "
+         "exit\n"
          "  -v, --version      print the version and exit\n"
          "  -h, --help         print this and exit\n"
          "\n"
@@ -42,8 +46,10 @@ static void print_help(void)
 static bool read_options(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 't'},
-        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 't'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -66,7 +72,8 @@ static bool read_options(struct options *o, int argc, char **argv)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "muster: unexpected argument %s; see muster --help\n", argv[optind]);
+        fprintf(stderr, "muster: unexpected argument %s; see muster --help\n",
+                argv[optind]);
         return false;
     }
     return true;
@@ -99,11 +106,12 @@ static int serve(const struct conf *conf)
 
 static void log_start(const struct conf *conf)
 {
-    log_info("node.starting", "version=%s pid=%d config=%s", MUSTER_VERSION, (int)getpid(),
-             conf->source ? conf->source : "none");
+    log_info("node.starting", "version=%s pid=%d config=%s", MUSTER_VERSION,
+             (int)getpid(), conf->source ? conf->source : "none");
     if (conf->demo)
         log_warn("demo.on", "hint=%s",
-                 "/pusher/auth signs whatever it is asked to: never use demo = true in earnest");
+                 "/pusher/auth signs whatever it is asked to: never use demo = true in "
+                 "earnest");
 }
 
 int main(int argc, char **argv)

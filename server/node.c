@@ -1,6 +1,6 @@
-/* Start and end, in order. Start: everything that libraries keep process-wide is made on the
- * main thread, then the workers run, then the acceptor. End: no new connection, 4200 to
- * everyone, a while for them to go, then whatever is left is cut. */
+/* Start and end, in order. Start: everything that libraries keep process-wide is made on
+ * the main thread, then the workers run, then the acceptor. End: no new connection, 4200
+ * to everyone, a while for them to go, then whatever is left is cut. */
 #include "server/node.h"
 
 #include <errno.h>
@@ -22,8 +22,8 @@ enum {
     DESCRIPTORS_BESIDE = 512, /* handshakes, refusals, epoll, files */
 };
 
-/* Exactly what max_connections needs: closing a connection costs time in proportion to this
- * limit (LIBRARIES.md 15). */
+/* Exactly what max_connections needs: closing a connection costs time in proportion to
+ * this limit (LIBRARIES.md 15). */
 static void set_descriptor_limit(const struct conf *conf)
 {
     rlim_t want = (rlim_t)conf->max_connections + DESCRIPTORS_BESIDE;
@@ -32,7 +32,8 @@ static void set_descriptor_limit(const struct conf *conf)
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
     if (limit.rlim_max < want) {
-        log_warn("node.descriptors", "max_connections=%u needs=%llu hard_limit=%llu hint=%s",
+        log_warn("node.descriptors",
+                 "max_connections=%u needs=%llu hard_limit=%llu hint=%s",
                  conf->max_connections, (unsigned long long)want,
                  (unsigned long long)limit.rlim_max,
                  "raise the hard limit of open files or lower max_connections");
@@ -133,8 +134,9 @@ static uint64_t sum(const struct node *n, size_t offset)
     for (unsigned i = 0; i < n->n_workers; i++) {
         const char *stats = (const char *)&n->workers[i].stats;
 
-        total += atomic_load_explicit((const _Atomic uint64_t *)(const void *)(stats + offset),
-                                      memory_order_relaxed);
+        total +=
+            atomic_load_explicit((const _Atomic uint64_t *)(const void *)(stats + offset),
+                                 memory_order_relaxed);
     }
     return total;
 }
@@ -144,7 +146,8 @@ static uint64_t sum(const struct node *n, size_t offset)
 
 static void log_stats(const struct node *n)
 {
-    log_info("node.stats", STATS(STATS_FORMAT) "workers=%u" STATS(STATS_SUM), n->n_workers);
+    log_info("node.stats", STATS(STATS_FORMAT) "workers=%u" STATS(STATS_SUM),
+             n->n_workers);
 }
 
 /* Waits for the workers to run out of connections, until the grace is over. */
@@ -159,7 +162,8 @@ static void drain(struct node *n)
     for (unsigned i = 0; i < n->n_workers; i++) {
         if (pthread_timedjoin_np(n->workers[i].thread, NULL, &until) == 0)
             continue;
-        log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i, n->conf->shutdown_grace);
+        log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i,
+                 n->conf->shutdown_grace);
         worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
         worker_join(&n->workers[i]);
     }

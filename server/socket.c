@@ -1,7 +1,8 @@
-/* lws's callback, turned into calls. One lws protocol serves both WebSocket and plain HTTP; a
- * session is the few bytes that lws keeps for us with each of them. lws hands a message over
- * in pieces of rx_buffer_size, has no limit of its own on its size, and does not show WebSocket
- * PINGs (LIBRARIES.md 10 to 12): the pieces are put together here, under max_message_kb. */
+/* lws's callback, turned into calls. One lws protocol serves both WebSocket and plain
+ * HTTP; a session is the few bytes that lws keeps for us with each of them. lws hands a
+ * message over in pieces of rx_buffer_size, has no limit of its own on its size, and does
+ * not show WebSocket PINGs (LIBRARIES.md 10 to 12): the pieces are put together here,
+ * under max_message_kb. */
 #include "server/socket.h"
 
 #include <libwebsockets.h>
@@ -47,7 +48,8 @@ static struct worker *worker_of(struct lws *wsi)
 
 /* WebSocket */
 
-static struct slice header(struct lws *wsi, enum lws_token_indexes token, char *p, size_t size)
+static struct slice header(struct lws *wsi, enum lws_token_indexes token, char *p,
+                           size_t size)
 {
     int n = lws_hdr_copy(wsi, p, (int)size, token);
 
@@ -65,12 +67,14 @@ static void established(struct lws *wsi, struct session *s)
 {
     struct worker *w = worker_of(wsi);
     char path[PATH_MAX_BYTES], protocol[32], origin[256], forwarded[16];
-    const char *value = lws_get_urlarg_by_name(wsi, "protocol=", protocol, sizeof protocol);
+    const char *value =
+        lws_get_urlarg_by_name(wsi, "protocol=", protocol, sizeof protocol);
     struct handshake h = {
         .path = header(wsi, WSI_TOKEN_GET_URI, path, sizeof path),
         .protocol = slice_of(value),
         .origin = header(wsi, WSI_TOKEN_ORIGIN, origin, sizeof origin),
-        .forwarded_proto = custom_header(wsi, "x-forwarded-proto:", forwarded, sizeof forwarded),
+        .forwarded_proto =
+            custom_header(wsi, "x-forwarded-proto:", forwarded, sizeof forwarded),
     };
 
     s->conn = conn_alloc(&w->edge, wsi);
@@ -105,7 +109,8 @@ static void keep_piece(struct session *s, struct slice piece)
 static void received(struct lws *wsi, struct session *s, struct slice piece)
 {
     struct conn *c = s->conn;
-    size_t have = s->partial ? s->partial->n : 0, rest = lws_remaining_packet_payload(wsi);
+    size_t have = s->partial ? s->partial->n : 0,
+           rest = lws_remaining_packet_payload(wsi);
     size_t limit = c->edge->worker->node->conf->max_message_kb * (size_t)1024;
 
     edge_heard(c);
@@ -186,8 +191,8 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
     return keep ? 0 : -1;
 }
 
-static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
-                    size_t len)
+static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+                    void *in, size_t len)
 {
     struct slice bytes = {in ? in : "", len};
 
@@ -271,8 +276,9 @@ struct socket_server *socket_server_alloc(struct worker *w)
     s->vhost = s->context ? lws_get_vhost_by_name(s->context, "muster") : NULL;
     if (s->vhost)
         return s;
-    log_error("lws.no_context", "hint=%s",
-              "is the package libwebsockets-evlib-ev installed? it is loaded at run time");
+    log_error(
+        "lws.no_context", "hint=%s",
+        "is the package libwebsockets-evlib-ev installed? it is loaded at run time");
     socket_server_free(s);
     return NULL;
 }

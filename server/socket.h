@@ -1,5 +1,5 @@
-/* Where lws ends and Muster begins: a worker's lws context on its loop, and the callback that
- * turns what lws says into calls of edge.h and http.h. The worker's thread only. */
+/* Where lws ends and Muster begins: a worker's lws context on its loop, and the callback
+ * that turns what lws says into calls of edge.h and http.h. The worker's thread only. */
 #ifndef MUSTER_SERVER_SOCKET_H
 #define MUSTER_SERVER_SOCKET_H
 
@@ -14,8 +14,8 @@ struct lws;
 struct socket_server;
 struct worker;
 
-/** NULL: lws gave no context; it was logged. Called for one worker after another, before any
- * thread starts: lws's set-up is process-global (LIBRARIES.md 1). */
+/** NULL: lws gave no context; it was logged. Called for one worker after another, before
+ * any thread starts: lws's set-up is process-global (LIBRARIES.md 1). */
 struct socket_server *socket_server_alloc(struct worker *w);
 /** Closes what is still open. */
 void socket_server_free(struct socket_server *s);

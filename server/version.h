@@ -1,3 +1,4 @@
+/* What --version prints and the log names. */
 #ifndef MUSTER_SERVER_VERSION_H
 #define MUSTER_SERVER_VERSION_H
 

@@ -1,3 +1,8 @@
+/* A worker's turn. Events come from lws (sockets), from the mailbox (other threads) and
+ * from the tick; whatever they make the worker say to itself waits in a list of its own,
+ * without the mailbox's lock, and is handled at the end of the turn, before one flush of
+ * every connection that has something to send. Letters of other workers therefore never
+ * overtake each other, and a batch of any size costs each connection one write. */
 #include "server/worker.h"
 
 #include <stdio.h>
@@ -71,8 +76,9 @@ static void woken(void *context)
     receive_all(w, mailbox_take(&w->inbox));
 }
 
-/* The end of a turn: the rest of what clients are sending, what this worker has said to itself, until it has said everything, then
- * one flush of each connection that has something to send. */
+/* The end of a turn: the rest of what clients are sending, what this worker has said to
+ * itself, until it has said everything, then one flush of each connection that has
+ * something to send. */
 static void turn_ends(void *context)
 {
     struct worker *w = context;
@@ -134,7 +140,8 @@ enum err worker_start(struct worker *w)
     int failed = pthread_create(&w->thread, NULL, run, w);
 
     if (failed)
-        log_error("worker.start_failed", "worker=%u error=%s", w->index, strerror(failed));
+        log_error("worker.start_failed", "worker=%u error=%s", w->index,
+                  strerror(failed));
     return failed ? ERR_SYSTEM : ERR_NONE;
 }
 

@@ -1,7 +1,7 @@
 /* A worker: one thread with its own event loop and lws context, which is the edge of the
- * connections that it was handed and the home of the channels whose partition falls to it.
- * Everything here belongs to the worker's thread, except worker_post from elsewhere and what
- * is called before the thread starts or after it has ended. */
+ * connections that it was handed and the home of the channels whose partition falls to
+ * it. Everything here belongs to the worker's thread, except worker_post from elsewhere
+ * and what is called before the thread starts or after it has ended. */
 #ifndef MUSTER_SERVER_WORKER_H
 #define MUSTER_SERVER_WORKER_H
 
@@ -24,7 +24,8 @@ struct worker {
     unsigned index;
     struct loop *loop;
     struct mailbox inbox;
-    struct letter *own_first, **own_end; /* letters to itself, in order, without the lock */
+    struct letter *own_first,
+        **own_end; /* letters to itself, in order, without the lock */
     struct socket_server *sockets;
     struct edge edge;
     struct home home;
@@ -33,15 +34,16 @@ struct worker {
     pthread_t thread;
 };
 
-/** Makes the worker with everything that must be made one after another, before any thread
- * starts (LIBRARIES.md 1). ERR_LIBRARY: lws gave no context; it was logged. */
+/** Makes the worker with everything that must be made one after another, before any
+ * thread starts (LIBRARIES.md 1). ERR_LIBRARY: lws gave no context; it was logged. */
 enum err worker_init(struct worker *w, struct node *node, unsigned index) MUST_CHECK;
 enum err worker_start(struct worker *w) MUST_CHECK;
 /** Waits for the thread to end; it does after LETTER_DRAIN, or LETTER_STOP. */
 void worker_join(struct worker *w);
 /** After worker_join, or instead of worker_start. */
 void worker_fini(struct worker *w);
-/** Takes the letter; from is the worker on whose thread this is called, NULL elsewhere. */
+/** Takes the letter; from is the worker on whose thread this is called, NULL elsewhere.
+ */
 void worker_post(struct worker *from, struct worker *to, struct msg *m);
 /** The worker of this index on the same node. */
 struct worker *worker_peer(struct worker *w, unsigned index);

@@ -1,5 +1,5 @@
-/* A growing byte buffer, embedded in its owner. One thread at a time. Pointers into it live
- * until the next add. */
+/* A growing byte buffer, embedded in its owner. One thread at a time. Pointers into it
+ * live until the next add. */
 #ifndef MUSTER_BASE_BUF_H
 #define MUSTER_BASE_BUF_H
 
@@ -21,7 +21,8 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_char(struct buf *b, char c);
 /** As printf; grows to fit. */
-void buf_addf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_addf(struct buf *b, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /** The bytes with a NUL behind them (not counted in n); borrowed. */
 const char *buf_cstr(struct buf *b);
 

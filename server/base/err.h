@@ -1,5 +1,5 @@
-/* The results that Muster's own functions return. What a client may see has its Pusher code
- * in protocol/refusal.h instead. */
+/* The results that Muster's own functions return. What a client may see has its Pusher
+ * code in protocol/refusal.h instead. */
 #ifndef MUSTER_BASE_ERR_H
 #define MUSTER_BASE_ERR_H
 

@@ -1,5 +1,5 @@
-/* Hashes. hash_bytes is SipHash-1-3 under a secret seed, for keys that clients choose: without
- * the seed nobody can find names that fall into one bucket. Any thread. */
+/* Hashes. hash_bytes is SipHash-1-3 under a secret seed, for keys that clients choose:
+ * without the seed nobody can find names that fall into one bucket. Any thread. */
 #ifndef MUSTER_BASE_HASH_H
 #define MUSTER_BASE_HASH_H
 

@@ -1,5 +1,5 @@
-/* An intrusive doubly-linked list: the node lives in its owner, nothing is allocated. A node
- * that is in no list points to itself, so list_remove is idempotent. One thread. */
+/* An intrusive doubly-linked list: the node lives in its owner, nothing is allocated. A
+ * node that is in no list points to itself, so list_remove is idempotent. One thread. */
 #ifndef MUSTER_BASE_LIST_H
 #define MUSTER_BASE_LIST_H
 
@@ -11,8 +11,8 @@ struct list {
 };
 
 /** The struct of type that has its node member at p. */
-#define CONTAINER_OF(p, type, member)                                                    \
-    ((type *)(void *)((char *)(p) - offsetof(type, member)))
+#define CONTAINER_OF(p, type, member) \
+    ((type *)(void *)((char *)(p)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {

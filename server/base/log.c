@@ -1,7 +1,7 @@
-/* One log line is built on the stack and written with one write(), so that lines of several
- * threads never mix. The format string is walked pair by pair: each conversion is printed
- * by itself, so that a value can be quoted (text) or typed (JSON) and no value, whatever a
- * client put into it, can forge another pair or another line. */
+/* One log line is built on the stack and written with one write(), so that lines of
+ * several threads never mix. The format string is walked pair by pair: each conversion is
+ * printed by itself, so that a value can be quoted (text) or typed (JSON) and no value,
+ * whatever a client put into it, can forge another pair or another line. */
 #include "server/base/log.h"
 
 #include <assert.h>
@@ -42,7 +42,8 @@ void log_setup(enum log_level level, enum log_form form)
 
 static void put(struct line *l, const char *p, size_t n)
 {
-    size_t room = sizeof l->p - 2 - l->n; /* the closing brace and the newline always fit */
+    size_t room =
+        sizeof l->p - 2 - l->n; /* the closing brace and the newline always fit */
 
     if (n > room)
         n = room;
@@ -191,8 +192,8 @@ static void put_head(struct line *l, enum log_level level, const char *id)
     n = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(when + n, sizeof when - n, ".%03ldZ", now.tv_nsec / 1000000);
     if (l->json)
-        snprintf(text, sizeof text, "{\"time\":\"%s\",\"level\":\"%s\",\"id\":\"%s\"", when,
-                 names[level], id);
+        snprintf(text, sizeof text, "{\"time\":\"%s\",\"level\":\"%s\",\"id\":\"%s\"",
+                 when, names[level], id);
     else
         snprintf(text, sizeof text, "%s %s %s", when, names[level], id);
     put_str(l, text);

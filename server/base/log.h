@@ -1,12 +1,12 @@
-/* Log lines on standard error: a stable id and key=value pairs, one write() a line, as text
- * or JSON. Any thread. Never pass a secret, and never a payload above debug.
+/* Log lines on standard error: a stable id and key=value pairs, one write() a line, as
+ * text or JSON. Any thread. Never pass a secret, and never a payload above debug.
  *
  *     log_warn("ws.slow", "app=%s socket=%s bytes=%zu", app, socket, bytes);
  *
- * The format string is a list of key=value pairs separated by single spaces; each value is
- * one conversion or literal text without spaces (text with spaces goes through %s: what a
- * conversion prints is quoted and escaped as needed). The level and form are two named
- * atomics in log.c, set once at start. */
+ * The format string is a list of key=value pairs separated by single spaces; each value
+ * is one conversion or literal text without spaces (text with spaces goes through %s:
+ * what a conversion prints is quoted and escaped as needed). The level and form are two
+ * named atomics in log.c, set once at start. */
 #ifndef MUSTER_BASE_LOG_H
 #define MUSTER_BASE_LOG_H
 

@@ -1,3 +1,8 @@
+/* libev behind a few verbs. The turn is the unit of work: a check watcher of the highest
+ * priority reads the monotonic clock as the loop wakes up, every callback of the turn
+ * sees that time, and a prepare watcher calls on_turn before the loop blocks again. So
+ * whatever was put off during the turn (frames to write, letters to oneself) is done
+ * once, at its end. */
 #include "server/base/loop.h"
 
 #include <stdlib.h>
@@ -24,7 +29,8 @@ static void woken(struct ev_loop *ev, ev_async *w, int events)
         l->on_wake(l->context);
 }
 
-/* ev_now is the wall clock; the turn's own monotonic time is read as the loop wakes up. */
+/* ev_now is the wall clock; the turn's own monotonic time is read as the loop wakes up.
+ */
 static void turn_begins(struct ev_loop *ev, ev_check *w, int events)
 {
     struct loop *l = w->data;

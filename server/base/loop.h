@@ -1,6 +1,6 @@
-/* A thread's event loop: libev behind a few verbs. Everything but loop_wake belongs to the
- * thread that runs the loop (before it runs: to the one that made it). Watchers are embedded
- * in their owners and must be stopped before those go. */
+/* A thread's event loop: libev behind a few verbs. Everything but loop_wake belongs to
+ * the thread that runs the loop (before it runs: to the one that made it). Watchers are
+ * embedded in their owners and must be stopped before those go. */
 #ifndef MUSTER_BASE_LOOP_H
 #define MUSTER_BASE_LOOP_H
 
@@ -26,8 +26,8 @@ struct loop_io {
     void *context;
 };
 
-/** on_wake: after loop_wake, on the loop's thread (several wakes may come as one). on_turn:
- * at the end of each turn, before the loop blocks. Either may be NULL. */
+/** on_wake: after loop_wake, on the loop's thread (several wakes may come as one).
+ * on_turn: at the end of each turn, before the loop blocks. Either may be NULL. */
 struct loop *loop_alloc(loop_fn *on_wake, loop_fn *on_turn, void *context);
 void loop_free(struct loop *l);
 /** Runs until loop_stop. */
@@ -36,7 +36,8 @@ void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 /** Any thread, as long as the loop lives. */
 void loop_wake(struct loop *l);
-/** The loop's cached clock in ms, monotonic while no turn takes long; read once a turn. */
+/** The loop's cached clock in ms, monotonic while no turn takes long; read once a turn.
+ */
 uint64_t loop_now(const struct loop *l);
 /** For libraries that run on a foreign libev loop. */
 struct ev_loop *loop_ev(struct loop *l);
@@ -50,7 +51,8 @@ void loop_after(struct loop *l, struct loop_timer *t, unsigned delay, loop_fn *f
 /** Idempotent after either of the above. */
 void loop_cancel(struct loop *l, struct loop_timer *t);
 /** Calls fn whenever fd is readable. */
-void loop_readable(struct loop *l, struct loop_io *io, int fd, loop_fn *fn, void *context);
+void loop_readable(struct loop *l, struct loop_io *io, int fd, loop_fn *fn,
+                   void *context);
 /** Idempotent after loop_readable. */
 void loop_ignore(struct loop *l, struct loop_io *io);
 

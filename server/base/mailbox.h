@@ -1,6 +1,7 @@
 /* The way between threads: many senders, one receiver, and the only mutex in the program.
- * The receiver takes the whole batch at once. A sender wakes the receiver only when the box
- * goes from empty to non-empty. Letters of one sender arrive in the order they were posted. */
+ * The receiver takes the whole batch at once. A sender wakes the receiver only when the
+ * box goes from empty to non-empty. Letters of one sender arrive in the order they were
+ * posted. */
 #ifndef MUSTER_BASE_MAILBOX_H
 #define MUSTER_BASE_MAILBOX_H
 

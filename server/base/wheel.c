@@ -24,7 +24,8 @@ void wheel_cancel(struct wheel_entry *e)
     list_remove(&e->node);
 }
 
-void wheel_tick(struct wheel *w, void (*fire)(struct wheel_entry *, void *), void *context)
+void wheel_tick(struct wheel *w, void (*fire)(struct wheel_entry *, void *),
+                void *context)
 {
     struct list batch, later;
     struct list *slot = &w->slots[++w->now % WHEEL_SLOTS];

@@ -1,6 +1,7 @@
 /* A timer wheel of one-second slots for very many timers, one per connection: arming,
- * re-arming and cancelling are O(1), and a tick looks at one slot only (lws's own timers are
- * a sorted list, LIBRARIES.md 4). Entries are embedded in their owners. One thread. */
+ * re-arming and cancelling are O(1), and a tick looks at one slot only (lws's own timers
+ * are a sorted list, LIBRARIES.md 4). Entries are embedded in their owners. One thread.
+ */
 #ifndef MUSTER_BASE_WHEEL_H
 #define MUSTER_BASE_WHEEL_H
 
@@ -26,8 +27,8 @@ void wheel_entry_init(struct wheel_entry *e);
 void wheel_arm(struct wheel *w, struct wheel_entry *e, uint32_t seconds);
 /** Idempotent. */
 void wheel_cancel(struct wheel_entry *e);
-/** One second has passed: calls fire for each entry that is due, already disarmed; fire may
- * arm or free any entry. */
+/** One second has passed: calls fire for each entry that is due, already disarmed; fire
+ * may arm or free any entry. */
 void wheel_tick(struct wheel *w, void (*fire)(struct wheel_entry *e, void *context),
                 void *context);
 

@@ -1,5 +1,5 @@
-/* The contract that every adapter keeps (adapters/adapter.h), run against each of them. An
- * adapter may answer from within the verb or later: turn() lets it. */
+/* The contract that every adapter keeps (adapters/adapter.h), run against each of them.
+ * An adapter may answer from within the verb or later: turn() lets it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,8 +44,8 @@ static void event(void *context, uint64_t id, const struct adapter_event *e)
     size_t n = strlen(h->log);
     struct slice payload = frame_payload(e->frame);
 
-    n += (size_t)snprintf(h->log + n, sizeof h->log - n, "%llu:%.*s", (unsigned long long)id,
-                          SLICE_ARG(payload));
+    n += (size_t)snprintf(h->log + n, sizeof h->log - n, "%llu:%.*s",
+                          (unsigned long long)id, SLICE_ARG(payload));
     if (e->except.first)
         n += (size_t)snprintf(h->log + n, sizeof h->log - n, "!%llu.%llu",
                               (unsigned long long)e->except.first,
@@ -86,8 +86,8 @@ static void open_is_answered_once_and_before_any_event(const struct kind *k)
     adapter_free(a);
 }
 
-static void events_come_back_in_the_order_of_publishing_with_their_exception(
-    const struct kind *k)
+static void
+events_come_back_in_the_order_of_publishing_with_their_exception(const struct kind *k)
 {
     struct home homes[2] = {{""}, {""}};
     struct adapter *a = k->alloc(2);
@@ -128,12 +128,12 @@ static void a_later_life_of_a_channel_is_opened_anew(const struct kind *k)
     adapter_free(a);
 }
 
-#define FOR_EACH_ADAPTER(clause)                                                         \
-    static void test_##clause(void **state)                                              \
-    {                                                                                    \
-        (void)state;                                                                     \
-        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)                        \
-            clause(&kinds[i]);                                                           \
+#define FOR_EACH_ADAPTER(clause)                                  \
+    static void test_##clause(void **state)                       \
+    {                                                             \
+        (void)state;                                              \
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) \
+            clause(&kinds[i]);                                    \
     }
 
 FOR_EACH_ADAPTER(open_is_answered_once_and_before_any_event)

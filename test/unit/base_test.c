@@ -1,3 +1,4 @@
+/* server/base: what everything else stands on, each part by itself. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,8 +267,8 @@ static void logged(char *out, size_t size, void (*write_line)(void))
 
 static void write_hostile(void)
 {
-    log_warn("ws.x", "app=%s n=%u size=%zu neg=%d cut=%.*s", "a b\"\n} evil=1", 7u, (size_t)9,
-             -3, 2, "xyz");
+    log_warn("ws.x", "app=%s n=%u size=%zu neg=%d cut=%.*s", "a b\"\n} evil=1", 7u,
+             (size_t)9, -3, 2, "xyz");
 }
 
 static void no_value_can_forge_a_pair_or_a_line(void **state)
@@ -281,8 +282,9 @@ static void no_value_can_forge_a_pair_or_a_line(void **state)
         line, "warn ws.x app=\"a b\\\"\\u000a} evil=1\" n=7 size=9 neg=-3 cut=xy\n");
     log_setup(LOG_LEVEL_INFO, LOG_FORM_JSON);
     logged(line, sizeof line, write_hostile);
-    assert_string_equal(line, "warn\",\"id\":\"ws.x\",\"app\":\"a b\\\"\\u000a} evil=1\",\"n\":7,"
-                              "\"size\":9,\"neg\":-3,\"cut\":\"xy\"}\n");
+    assert_string_equal(
+        line, "warn\",\"id\":\"ws.x\",\"app\":\"a b\\\"\\u000a} evil=1\",\"n\":7,"
+              "\"size\":9,\"neg\":-3,\"cut\":\"xy\"}\n");
     log_setup(LOG_LEVEL_INFO, LOG_FORM_TEXT);
 }
 

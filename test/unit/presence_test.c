@@ -1,5 +1,6 @@
-/* Presence on one node: its inputs and outputs by themselves. The last test is the seed-driven
- * check of PRESENCE.md's I1, I2 and I6 against a model that shares no code with it. */
+/* Presence on one node: its inputs and outputs by themselves. The last test is the
+ * seed-driven check of PRESENCE.md's I1, I2 and I6 against a model that shares no code
+ * with it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +56,8 @@ static void open_world(struct world *w, unsigned max, uint64_t grace)
     presence_init(&w->p, (struct presence_rules){max, grace}, seed, &sink, w);
 }
 
-static void join(struct world *w, struct presence_ref *ref, const char *id, const char *info)
+static void join(struct world *w, struct presence_ref *ref, const char *id,
+                 const char *info)
 {
     presence_join(&w->p, ref, slice_of(id), slice_of(info));
 }
@@ -243,7 +245,8 @@ static void a_lost_socket_is_waited_for_though_another_leaves_cleanly(void **sta
 static void the_snapshot_has_every_member_once_in_the_order_of_their_coming(void **state)
 {
     static const char expected[] =
-        "{\"event\":\"pusher_internal:subscription_succeeded\",\"channel\":\"presence-x\","
+        "{\"event\":\"pusher_internal:subscription_succeeded\",\"channel\":\"presence-"
+        "x\","
         "\"data\":\"{\\\"presence\\\":{\\\"ids\\\":[\\\"b\\\",\\\"a\\\"],\\\"hash\\\":"
         "{\\\"b\\\":{\\\"n\\\":1.10},\\\"a\\\":null},\\\"count\\\":2}}\"}";
     struct world w;
