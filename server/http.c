@@ -45,25 +45,33 @@ void http_reply_text(struct http_reply *reply, unsigned status, const char *text
     buf_addf(&reply->body, "%s\n", text);
 }
 
-static bool put_head(struct lws *wsi, const struct http_reply *reply, const char *allow,
-                     unsigned char **p, unsigned char *end)
+static bool put_header(struct lws *wsi, const char *name, const char *value,
+                       unsigned char **p, unsigned char *end)
+{
+    return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+                                       (const unsigned char *)value, (int)strlen(value),
+                                       p, end) == 0;
+}
+
+static bool put_head(struct lws *wsi, const struct http_reply *reply, unsigned char **p,
+                     unsigned char *end)
 {
     if (lws_add_http_common_headers(wsi, reply->status, reply->type, reply->body.n, p,
                                     end))
         return false;
-    if (allow && lws_add_http_header_by_name(
-                     wsi, (const unsigned char *)"allow:", (const unsigned char *)allow,
-                     (int)strlen(allow), p, end))
+    if (reply->allow && !put_header(wsi, "allow:", reply->allow, p, end))
+        return false;
+    if (reply->close && !put_header(wsi, "connection:", "close", p, end))
         return false;
     return lws_finalize_http_header(wsi, p, end) == 0;
 }
 
 /* Takes the reply's body. False: it could not be sent. */
-static bool write_reply(struct lws *wsi, struct http_reply *reply, const char *allow)
+static bool write_reply(struct lws *wsi, struct http_reply *reply)
 {
     unsigned char *bytes = xmalloc(LWS_PRE + HEAD_MAX + reply->body.n);
     unsigned char *head = bytes + LWS_PRE, *p = head;
-    bool ok = put_head(wsi, reply, allow, &p, head + HEAD_MAX);
+    bool ok = put_head(wsi, reply, &p, head + HEAD_MAX);
 
     if (ok) {
         if (reply->body.n)
@@ -77,20 +85,20 @@ static bool write_reply(struct lws *wsi, struct http_reply *reply, const char *a
 }
 
 /* Takes the reply's body. Returns false if the connection is to be closed. */
-static bool send_reply(struct lws *wsi, struct http_reply *reply, const char *allow)
+static bool send_reply(struct lws *wsi, struct http_reply *reply)
 {
-    return write_reply(wsi, reply, allow) && lws_http_transaction_completed(wsi) == 0;
+    return write_reply(wsi, reply) && !reply->close &&
+           lws_http_transaction_completed(wsi) == 0;
 }
 
-/* As send_reply, for a refusal before the body has been read: the connection can't go on.
- */
+/* A refusal before the body has been read: then the connection can't go on. */
 static bool send_refusal(struct lws *wsi, unsigned status, const char *text,
                          const char *allow, bool body_unread)
 {
-    struct http_reply reply = {0};
+    struct http_reply reply = {.allow = allow, .close = body_unread};
 
     http_reply_text(&reply, status, text);
-    return send_reply(wsi, &reply, allow) && !body_unread;
+    return send_reply(wsi, &reply);
 }
 
 static const char *method_of(struct lws *wsi)
@@ -136,7 +144,7 @@ static bool reply_with(struct lws *wsi, struct worker *w, const struct route *ro
     struct http_reply reply = {0};
 
     route->handler(w->node, body, &reply);
-    return send_reply(wsi, &reply, NULL);
+    return send_reply(wsi, &reply);
 }
 
 /* A POST's length must be known: lws can't read chunked bodies (LIBRARIES.md 13). 0, or
@@ -218,5 +226,5 @@ int http_check_upgrade(struct lws *wsi, struct slice to)
     if (!fault)
         return 0;
     http_reply_text(&reply, 400, fault);
-    return write_reply(wsi, &reply, NULL) ? 1 : -1;
+    return write_reply(wsi, &reply) ? 1 : -1;
 }

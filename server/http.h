@@ -29,7 +29,9 @@ void http_request_free(struct http_request *r);
 /* What a handler of a route fills in. */
 struct http_reply {
     unsigned status;
-    const char *type; /* Content-Type; static */
+    const char *type;  /* Content-Type; static */
+    const char *allow; /* Allow; static, or NULL */
+    bool close;        /* the connection ends with this reply */
     struct buf body;
 };
 

@@ -183,8 +183,11 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
     } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
         keep = http_body(s->request, in);
     } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
-        keep = http_end(s->request);
-        end_request(s);
+        struct http_request *request = s->request;
+
+        s->request = NULL; /* the reply may make lws free the session, kept alive or not */
+        keep = http_end(request);
+        http_request_free(request);
     } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
         end_request(s);
     }
