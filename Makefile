@@ -6,7 +6,7 @@ V ?= release
 BUILD := $(if $(filter release,$(V)),build,build/$(V))
 
 # Third parties, by the folder that may use them (STYLE.md's layers; scripts/lint checks).
-PKGS := libwebsockets jansson libcrypto libconfig
+PKGS := libwebsockets jansson libcrypto libconfig libcurl
 EV_LIBS := -lev
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
@@ -86,10 +86,10 @@ build/fuzz/test/%: test/fuzz/%.c build/fuzz/libmuster.a
 
 # What scripts/test runs, step by step, without its look for missing packages.
 check:
-	MUSTER_NO_INSTALL=1 scripts/test unit wire
+	NO_INSTALL=1 scripts/test unit wire
 
 asan tsan:
-	MUSTER_NO_INSTALL=1 scripts/test $@
+	NO_INSTALL=1 scripts/test $@
 
 FUZZ_SECONDS ?= 60
 fuzz:

@@ -1,0 +1,232 @@
+/* The command line: one set of options for all subcommands; each reads what it needs. */
+#ifndef MUSTER_LOAD_OPTIONS_H
+#define MUSTER_LOAD_OPTIONS_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+
+struct options {
+    char host[128], port[16], prefix[128];
+    struct sockaddr_in to;
+    const char *key, *secret;
+    const char *channel; /* of fanout */
+    pid_t pid;        /* the server's; 0: unknown, its CPU and memory aren't reported */
+    unsigned clients; /* subscribers, connections, users */
+    unsigned publishers;
+    unsigned rate;    /* events or connections a second; 0: no pause */
+    unsigned burst;   /* events at once */
+    unsigned seconds; /* of sending, or of holding */
+    unsigned size;    /* bytes of a delivered frame, WebSocket head included */
+    unsigned room;    /* users of a room */
+    unsigned rounds;  /* of churn */
+    unsigned window;  /* handshakes in flight */
+    unsigned sources; /* loopback addresses to connect from */
+    unsigned sndbuf;  /* rawlimit: SO_SNDBUF in KiB, 0: the kernel's */
+    unsigned timeout; /* s, for the whole run */
+    bool one_by_one;  /* fanout: no event before the last one is everywhere */
+};
+
+static inline void options_help(FILE *to)
+{
+    fputs("usage: muster-load COMMAND [options]\n"
+          "commands:\n"
+          "  fanout    publishers' client events to many subscribers of one channel\n"
+          "  rawlimit  the same bytes to the same number of sockets by plain send()\n"
+          "  idle      opens and holds connections\n"
+          "  rawaccept what accepting and answering so many asks of the kernel alone\n"
+          "  join      users joining, churning and leaving presence channels\n"
+          "options:\n"
+          "  --url URL        ws://host:port[/prefix] (ws://127.0.0.1:6001)\n"
+          "  --key K          the app's key\n"
+          "  --secret S       the app's secret\n"
+          "  --pid PID        the server's process, to report its CPU time and memory\n"
+          "  --channel NAME   fanout: private-… or presence-… (private-load)\n"
+          "  --clients N      subscribers, connections or users (1000)\n"
+          "  --publishers N   fanout (1)\n"
+          "  --rate N         events (fanout, rawlimit: 25) or connections (idle: 0, no\n"
+          "                   pause) a second\n"
+          "  --burst N        fanout: events in one write; rawlimit: frames in one send "
+          "(1)\n"
+          "  --one-by-one     fanout: hold each event back until all have heard the last "
+          "one\n"
+          "  --seconds N      fanout, rawlimit: of sending; idle: of holding (5)\n"
+          "  --size N         bytes of a delivered frame with its WebSocket head (200)\n"
+          "  --room N         join: users of a room (50)\n"
+          "  --rounds N       join: rounds of churn (10)\n"
+          "  --window N       handshakes in flight (64)\n"
+          "  --sources N      connect from so many 127.0.0.x addresses (8)\n"
+          "  --sndbuf KIB     rawlimit: SO_SNDBUF of the sender (0: the kernel's own)\n"
+          "  --timeout S      end with an error after so long (120)\n"
+          "Prints one line of key=value pairs. Exits 0 where everything arrived, once "
+          "and in\n"
+          "order; 1 where something was lost or wrong, or the run failed; 2 on bad "
+          "usage.\n",
+          to);
+}
+
+static inline bool options_number(const char *text, unsigned *out)
+{
+    char *end;
+    unsigned long x;
+
+    errno = 0;
+    x = strtoul(text, &end, 10);
+    if (errno || *end || end == text || *text == '-' || x > 100000000)
+        return false;
+    *out = (unsigned)x;
+    return true;
+}
+
+/* ws://host:port[/prefix], resolved to an IPv4 address. */
+static inline bool options_url(struct options *o, const char *url)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+
+    o->prefix[0] = 0;
+    if (sscanf(url, "ws://%127[^:/]:%15[0-9]%127s", o->host, o->port, o->prefix) < 2)
+        return false;
+    if (o->prefix[0] && o->prefix[strlen(o->prefix) - 1] == '/')
+        o->prefix[strlen(o->prefix) - 1] = 0;
+    if (getaddrinfo(o->host, o->port, &hints, &found) != 0)
+        return false;
+    memcpy(&o->to, found->ai_addr, sizeof o->to);
+    freeaddrinfo(found);
+    return true;
+}
+
+/* The place of a numeric option, by its letter. */
+static inline unsigned *options_place(struct options *o, int letter)
+{
+    switch (letter) {
+    case 'n':
+        return &o->clients;
+    case 'P':
+        return &o->publishers;
+    case 'r':
+        return &o->rate;
+    case 'b':
+        return &o->burst;
+    case 's':
+        return &o->seconds;
+    case 'z':
+        return &o->size;
+    case 'R':
+        return &o->room;
+    case 'x':
+        return &o->rounds;
+    case 'w':
+        return &o->window;
+    case 'a':
+        return &o->sources;
+    case 'B':
+        return &o->sndbuf;
+    case 't':
+        return &o->timeout;
+    default:
+        return NULL;
+    }
+}
+
+static inline bool options_take(struct options *o, int letter, const char *value)
+{
+    unsigned pid, *place = options_place(o, letter);
+
+    switch (letter) {
+    case 'u':
+        return options_url(o, value);
+    case 'k':
+        o->key = value;
+        return true;
+    case 'K':
+        o->secret = value;
+        return true;
+    case 'c':
+        o->channel = value;
+        return true;
+    case 'o':
+        o->one_by_one = true;
+        return true;
+    case 'p':
+        if (!options_number(value, &pid))
+            return false;
+        o->pid = (pid_t)pid;
+        return true;
+    default:
+        return place && options_number(value, place);
+    }
+}
+
+/* What the subcommands rely on. */
+static inline const char *options_check(const struct options *o)
+{
+    if (o->clients == 0 || o->clients > 60000)
+        return "--clients must be 1 to 60000";
+    if (o->publishers == 0 || o->publishers > 1000)
+        return "--publishers must be 1 to 1000";
+    if (o->burst == 0 || o->burst > 256)
+        return "--burst must be 1 to 256";
+    if (o->size < 160 || o->size > 60000)
+        return "--size must be 160 to 60000";
+    if (o->room == 0 || o->room > 10000)
+        return "--room must be 1 to 10000";
+    if (o->window == 0 || o->sources == 0 || o->sources > 200 || o->timeout == 0)
+        return "--window, --sources (to 200) and --timeout must be at least 1";
+    if (strncmp(o->channel, "private-", 8) != 0 &&
+        strncmp(o->channel, "presence-", 9) != 0)
+        return "--channel must start with private- or presence-";
+    if (strlen(o->channel) > 40)
+        return "--channel is too long";
+    return NULL;
+}
+
+/** Fills o from the arguments behind the subcommand; false (and says why) on bad ones. */
+static inline bool options_parse(struct options *o, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"url", 1, 0, 'u'},
+        {"key", 1, 0, 'k'},
+        {"secret", 1, 0, 'K'},
+        {"pid", 1, 0, 'p'},
+        {"channel", 1, 0, 'c'},
+        {"clients", 1, 0, 'n'},
+        {"publishers", 1, 0, 'P'},
+        {"rate", 1, 0, 'r'},
+        {"burst", 1, 0, 'b'},
+        {"seconds", 1, 0, 's'},
+        {"size", 1, 0, 'z'},
+        {"room", 1, 0, 'R'},
+        {"rounds", 1, 0, 'x'},
+        {"window", 1, 0, 'w'},
+        {"sources", 1, 0, 'a'},
+        {"sndbuf", 1, 0, 'B'},
+        {"timeout", 1, 0, 't'},
+        {"one-by-one", 0, 0, 'o'},
+        {0, 0, 0, 0},
+    };
+    const char *wrong;
+    int letter, which;
+
+    while ((letter = getopt_long(argc, argv, "", known, &which)) != -1) {
+        if (letter == '?')
+            return false;
+        if (!options_take(o, letter, optarg)) {
+            fprintf(stderr, "muster-load: bad value '%s' of --%s\n", optarg,
+                    known[which].name);
+            return false;
+        }
+    }
+    wrong = optind < argc ? "unexpected argument" : options_check(o);
+    if (wrong)
+        fprintf(stderr, "muster-load: %s\n", wrong);
+    return !wrong;
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* What a process has used: CPU time to the nanosecond, resident memory; and the monotonic
+ * clock. Linux only. Any process of the same user may be asked about. */
+#ifndef MUSTER_LOAD_PROCESS_H
+#define MUSTER_LOAD_PROCESS_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000ULL
+#define NS_PER_MS 1000000ULL
+
+static inline uint64_t ns_of(struct timespec t)
+{
+    return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return ns_of(t);
+}
+
+/** CPU time of all threads of pid, user and system, in ns; 0 where pid is 0 or has gone.
+ */
+static inline uint64_t process_cpu_ns(pid_t pid)
+{
+    struct timespec t;
+    clockid_t clock;
+
+    if (pid == 0 || clock_getcpuclockid(pid, &clock) != 0 ||
+        clock_gettime(clock, &t) != 0)
+        return 0;
+    return ns_of(t);
+}
+
+static inline uint64_t own_cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return ns_of(t);
+}
+
+/* The "Key:  123 kB" line of /proc/PID/file, in bytes; 0 where it can't be read. */
+static inline uint64_t process_field(pid_t pid, const char *file, const char *key)
+{
+    char path[64], line[256];
+    unsigned long long kb = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%ld/%s", (long)pid, file);
+    f = pid ? fopen(path, "re") : NULL;
+    if (!f)
+        return 0;
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, key, strlen(key)) == 0 &&
+            sscanf(line + strlen(key), ": %llu kB", &kb) == 1)
+            break;
+    fclose(f);
+    return kb * 1024;
+}
+
+/** CPU time of everything on this machine since it started, stolen time included, in ns
+ * (to 10 ms or so); 0 where it can't be read. */
+static inline uint64_t machine_cpu_ns(void)
+{
+    unsigned long long user = 0, nice = 0, system = 0, irq = 0, soft = 0, steal = 0;
+    FILE *f = fopen("/proc/stat", "re");
+    int got = f ? fscanf(f, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice,
+                         &system, &irq, &soft, &steal)
+                : 0;
+
+    if (f)
+        fclose(f);
+    return got < 6 ? 0
+                   : (user + nice + system + irq + soft + steal) *
+                         (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* What a stretch of time took, in ns. */
+struct usage {
+    pid_t peer; /* the other side's process, or 0 */
+    uint64_t wall, cpu, peer_cpu, machine_cpu;
+};
+
+static inline struct usage usage_start(pid_t peer)
+{
+    return (struct usage){peer, now_ns(), own_cpu_ns(), process_cpu_ns(peer),
+                          machine_cpu_ns()};
+}
+
+/** What has been taken since u was started. */
+static inline struct usage usage_since(const struct usage *u)
+{
+    struct usage now = usage_start(u->peer);
+
+    return (struct usage){u->peer, now.wall - u->wall, now.cpu - u->cpu,
+                          now.peer_cpu - u->peer_cpu, now.machine_cpu - u->machine_cpu};
+}
+
+/** The share of this machine's CPUs that went to neither side: the noise. */
+static inline double usage_others_percent(const struct usage *u)
+{
+    double others = (double)u->machine_cpu - (double)u->cpu - (double)u->peer_cpu;
+    double all = (double)u->wall * (double)sysconf(_SC_NPROCESSORS_ONLN);
+
+    return others > 0 && all > 0 ? 100 * others / all : 0;
+}
+
+/** Resident bytes. */
+static inline uint64_t process_rss(pid_t pid)
+{
+    return process_field(pid, "status", "VmRSS");
+}
+
+/** Resident bytes with each shared page divided among its sharers. */
+static inline uint64_t process_pss(pid_t pid)
+{
+    return process_field(pid, "smaps_rollup", "Pss");
+}
+
+#endif
