@@ -5,9 +5,9 @@
 #include "conf/conf.h"
 #include "conf/node.h"
 
-/** Sets the default of every key of base (a struct conf, or a struct conf_app), which is
- * zeroed. What inherits its default is left alone. */
-void apply_defaults(void *base, bool of_app, struct report *r);
+/** Sets the default of every key of base, which is zeroed: the struct of a list's groups
+ * ("apps[]", …), or with "" a struct conf. What inherits its default is left alone. */
+void apply_defaults(void *base, const char *list, struct report *r);
 /** Applies the file's node-wide keys. Returns its list of apps (borrows from root), or
  * NULL. */
 const struct node *apply_file(struct conf *conf, const struct node *root,

@@ -34,7 +34,7 @@ static const struct identity identities[] = {
 
 static void app_init(struct conf_app *app, const struct conf *conf, struct report *r)
 {
-    apply_defaults(app, true, r);
+    apply_defaults(app, "apps[]", r);
     app->presence = conf->presence;
 }
 

@@ -14,5 +14,15 @@ const char *check_path_prefix(const char *text);
 /** A host pattern of allowed_origins: example.com, *.example.com, localhost:3000,
  * https://example.com. */
 const char *check_origin(const char *text);
+/** "*", or an origin as browsers send it: https://example.com, http://localhost:3000. */
+const char *check_cors_origin(const char *text);
+/** Nothing, or a token as the header Authorization: Bearer carries it. */
+const char *check_bearer(const char *text);
+/** Nothing, or a file's path: anything without control bytes. */
+const char *check_path(const char *text);
+/** An http or https URL without user and password (a log line may name it). */
+const char *check_url(const char *text);
+/** "Name: value" of a request's header; not one that the sender itself sets. */
+const char *check_header(const char *text);
 
 #endif

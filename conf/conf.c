@@ -80,7 +80,7 @@ static void warn_about_snapshots(struct load *l)
 
 static void build_node(struct load *l, const struct node **apps)
 {
-    apply_defaults(l->conf, false, l->r);
+    apply_defaults(l->conf, "", l->r);
     if (!l->conf->source && !env_has_app(l->environment))
         set_host(l, "127.0.0.1");
     *apps = l->root.type == NODE_GROUP ? apply_file(l->conf, &l->root, l->r) : NULL;
@@ -177,9 +177,9 @@ void conf_free(struct conf *conf)
     if (!conf)
         return;
     for (size_t i = 0; i < conf->n_apps; i++)
-        value_fini_all(&conf->apps[i], true);
+        value_fini_all(&conf->apps[i], "apps[]");
     free(conf->apps);
-    value_fini_all(conf, false);
+    value_fini_all(conf, "");
     free(conf->source);
     free(conf->missing);
     free(conf);

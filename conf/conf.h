@@ -20,6 +20,45 @@ struct conf_presence {
     unsigned leave_grace;             /* s that an unclean disconnect keeps the member */
 };
 
+/* What a webhook may be sent for (PROTOCOL.md 7); names in conf/schema.c. */
+enum conf_webhook_event {
+    CONF_WEBHOOK_CHANNEL_OCCUPIED,
+    CONF_WEBHOOK_CHANNEL_VACATED,
+    CONF_WEBHOOK_MEMBER_ADDED,
+    CONF_WEBHOOK_MEMBER_REMOVED,
+    CONF_WEBHOOK_CLIENT_EVENT,
+    CONF_WEBHOOK_CACHE_MISS,
+    CONF_WEBHOOK_SUBSCRIPTION_COUNT,
+    CONF_WEBHOOK_EVENTS, /* how many there are */
+};
+
+struct conf_webhook {
+    char *url;
+    unsigned event_types; /* bits: 1u << enum conf_webhook_event */
+    char **headers;       /* "Name: value"; values may be secrets */
+    size_t n_headers;
+    char *channel_prefix, *channel_suffix; /* of channels it hears of; "" any */
+};
+
+/* How webhooks are sent, those of all apps. */
+struct conf_webhooks {
+    unsigned batch_ms;
+    unsigned batch_size;     /* events */
+    unsigned retry_seconds;  /* after an event's first failure, 0: one attempt */
+    unsigned timeout;        /* s of one request */
+    unsigned concurrency;    /* requests in flight to one URL */
+    unsigned max_queue;      /* events that wait, of all apps */
+    unsigned leave_delay_ms; /* that channel_vacated and member_removed wait after a lost
+                                connection */
+    char *dead_letter_file;  /* "": none */
+};
+
+struct conf_metrics {
+    char *host;
+    unsigned port; /* 0: no listener of its own */
+    char *token;   /* a secret; "": not on the main port */
+};
+
 struct conf_app {
     char *id; /* "" only where conf->missing says so; as key and secret */
     char *key;
@@ -32,8 +71,12 @@ struct conf_app {
     unsigned user_authentication_timeout;  /* s, 0 never */
     unsigned max_connections;              /* 0 no limit of its own */
     unsigned max_client_events_per_second; /* a connection, 0 no limit */
-    char **allowed_origins;                /* host patterns; none: any origin */
+    unsigned max_backend_events_per_second; /* of the HTTP API, 0 no limit */
+    unsigned max_read_requests_per_second;  /* of the HTTP API, 0 no limit */
+    char **allowed_origins;                 /* host patterns; none: any origin */
     size_t n_allowed_origins;
+    struct conf_webhook *webhooks;
+    size_t n_webhooks;
     struct conf_presence presence;
 };
 
@@ -50,16 +93,24 @@ struct conf {
     unsigned idle_timeout;      /* s without any subscription or command, 0 never */
     unsigned handshake_timeout; /* s */
     unsigned max_message_kb;
-    unsigned max_event_kb;   /* data of one event */
+    unsigned max_event_kb; /* data of one event */
+    unsigned max_http_body_kb;
     unsigned send_buffer_kb; /* SO_SNDBUF */
     unsigned max_pending_kb;
     unsigned max_pending_messages;
     unsigned max_channels_per_connection;
+    unsigned cache_ttl;    /* s that a cache channel keeps its last event */
+    unsigned cache_max_kb; /* of all kept events */
+    char *
+        *cors_allowed_origins; /* "*", or origins as browsers send them; none: no CORS */
+    size_t n_cors_allowed_origins;
     unsigned shutdown_grace; /* s */
     bool demo;
     int log_level; /* enum log_level */
     int log_form;  /* enum log_form */
     struct conf_presence presence;
+    struct conf_metrics metrics;
+    struct conf_webhooks webhooks;
     struct conf_app *apps;
     size_t n_apps;
 };
@@ -78,6 +129,9 @@ enum err conf_load(struct conf **out, const char *path, char **environment,
                    struct buf *problems) MUST_CHECK;
 /** Frees the configuration; NULL is fine. */
 void conf_free(struct conf *conf);
+
+/** "channel_occupied", …: the event's name in the configuration and on the wire. */
+const char *conf_webhook_event_name(enum conf_webhook_event type);
 
 /** Prints the keys with type, default, range, unit, variable and help, for --help. */
 void conf_print_keys(FILE *to);

@@ -57,6 +57,15 @@ static unsigned path_distance(const char *path, const char *candidate)
     return 2 * distance(leaf, other) + !same_group;
 }
 
+/* A list of groups is called by its name alone. */
+static void drop_brackets(char *path)
+{
+    size_t n = strlen(path);
+
+    if (n > 2 && strcmp(path + n - 2, "[]") == 0)
+        path[n - 2] = '\0';
+}
+
 /* Tries the key itself and each group it is in: "a.b.c" gives "a", "a.b" and "a.b.c". */
 static void try_path(const char *path, const char *known, unsigned *best,
                      char nearest[CONF_PATH_MAX])
@@ -67,8 +76,7 @@ static void try_path(const char *path, const char *known, unsigned *best,
 
         end += strcspn(end + 1, ".") + 1;
         snprintf(candidate, sizeof candidate, "%.*s", (int)(end - known), known);
-        if (strcmp(candidate, "apps[]") == 0)
-            strcpy(candidate, "apps");
+        drop_brackets(candidate);
         d = path_distance(path, candidate);
         if (d < *best) {
             *best = d;
@@ -85,6 +93,22 @@ void conf_nearest_path(const char *path, char nearest[CONF_PATH_MAX])
         try_path(path, key->path, &best, nearest);
 }
 
+const char *conf_nearest_choice(const char *const *choices, const char *text)
+{
+    const char *nearest = choices[0];
+    unsigned best = UINT_MAX;
+
+    for (; *choices; choices++) {
+        unsigned d = distance(text, *choices);
+
+        if (d < best) {
+            best = d;
+            nearest = *choices;
+        }
+    }
+    return nearest;
+}
+
 void conf_nearest_env(const char *name, char nearest[CONF_ENV_NAME_MAX])
 {
     unsigned best = UINT_MAX;
@@ -95,7 +119,7 @@ void conf_nearest_env(const char *name, char nearest[CONF_ENV_NAME_MAX])
 
         conf_key_env_name(key, own);
         d = distance(name, own);
-        if (d < best) {
+        if (*own && d < best) {
             best = d;
             strcpy(nearest, own);
         }

@@ -5,6 +5,12 @@
 
 #include "conf/schema.h"
 
+static void print_choices(FILE *to, const char *const *choices)
+{
+    for (size_t i = 0; choices[i]; i++)
+        fprintf(to, "%s%s", i ? ", " : "", choices[i]);
+}
+
 /* What may stand behind the key: "true or false", "0 to 65535", "debug, info, …". */
 static void print_values(FILE *to, const struct conf_key *key)
 {
@@ -21,11 +27,18 @@ static void print_values(FILE *to, const struct conf_key *key)
         fprintf(to, "string, %u to %u bytes", key->min, key->max);
         return;
     case CONF_LIST:
-        fprintf(to, "list of strings");
+    case CONF_PAIRS:
+        fputs("list of strings", to);
+        return;
+    case CONF_GROUPS:
+        fputs("list of groups", to);
+        return;
+    case CONF_FLAGS:
+        fputs("list of ", to);
+        print_choices(to, key->choices);
         return;
     case CONF_ENUM:
-        for (size_t i = 0; key->choices[i]; i++)
-            fprintf(to, "%s%s", i ? ", " : "", key->choices[i]);
+        print_choices(to, key->choices);
         return;
     }
 }
@@ -34,10 +47,12 @@ static void print_values(FILE *to, const struct conf_key *key)
 static void print_default(FILE *to, const struct conf_key *key)
 {
     bool is_text = key->type == CONF_STRING || key->type == CONF_ENUM;
+    bool is_list = key->type == CONF_LIST || key->type == CONF_PAIRS ||
+                   key->type == CONF_FLAGS || key->type == CONF_GROUPS;
 
     if (!key->initial)
         return;
-    if (key->type == CONF_LIST)
+    if (is_list)
         fprintf(to, "[%s]", key->initial);
     else
         fprintf(to, "%s%s%s", is_text ? "\"" : "", key->initial, is_text ? "\"" : "");
@@ -55,7 +70,7 @@ static void print_key(FILE *to, const struct conf_key *key)
     }
     fputs("   (", to);
     print_values(to, key);
-    fprintf(to, "; %s)\n      %s\n", variable, key->help);
+    fprintf(to, "%s%s)\n      %s\n", *variable ? "; " : "", variable, key->help);
 }
 
 void conf_print_keys(FILE *to)
@@ -77,7 +92,7 @@ static void print_row(FILE *to, const struct conf_key *key)
     }
     fputs(" | ", to);
     print_values(to, key);
-    fprintf(to, " | %s | `%s` |\n", key->help, variable);
+    fprintf(to, *variable ? " | %s | `%s` |\n" : " | %s | %s |\n", key->help, variable);
 }
 
 void conf_print_markdown(FILE *to)

@@ -13,20 +13,39 @@
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_forms[] = {"text", "json", NULL};
 
+static const char *const webhook_events[] = {
+    [CONF_WEBHOOK_CHANNEL_OCCUPIED] = "channel_occupied",
+    [CONF_WEBHOOK_CHANNEL_VACATED] = "channel_vacated",
+    [CONF_WEBHOOK_MEMBER_ADDED] = "member_added",
+    [CONF_WEBHOOK_MEMBER_REMOVED] = "member_removed",
+    [CONF_WEBHOOK_CLIENT_EVENT] = "client_event",
+    [CONF_WEBHOOK_CACHE_MISS] = "cache_miss",
+    [CONF_WEBHOOK_SUBSCRIPTION_COUNT] = "subscription_count",
+    [CONF_WEBHOOK_EVENTS] = NULL,
+};
+
 static_assert(LOG_LEVEL_DEBUG == 0 && LOG_LEVEL_ERROR == 3, "as log_levels");
 static_assert(LOG_FORM_TEXT == 0 && LOG_FORM_JSON == 1, "as log_forms");
-/* CONF_LIST sets both. */
-static_assert(offsetof(struct conf_app, n_allowed_origins) ==
-                  offsetof(struct conf_app, allowed_origins) + sizeof(char **),
-              "the count stands right behind the list");
+/* CONF_LIST, CONF_PAIRS and CONF_GROUPS set both. */
+#define COUNT_FOLLOWS(type, list, count)                                          \
+    static_assert(offsetof(type, count) == offsetof(type, list) + sizeof(void *), \
+                  "the count stands right behind the list")
+COUNT_FOLLOWS(struct conf_app, allowed_origins, n_allowed_origins);
+COUNT_FOLLOWS(struct conf_app, webhooks, n_webhooks);
+COUNT_FOLLOWS(struct conf_webhook, headers, n_headers);
+COUNT_FOLLOWS(struct conf, cors_allowed_origins, n_cors_allowed_origins);
 
 #define NODE(field) .offset = offsetof(struct conf, field)
 #define APP(field) .offset = offsetof(struct conf_app, field)
+#define WEBHOOK(field) .offset = offsetof(struct conf_webhook, field)
 #define BOOL .type = CONF_BOOL
 #define UNSIGNED .type = CONF_UNSIGNED
 #define STRING .type = CONF_STRING
 #define ENUM .type = CONF_ENUM
 #define LIST .type = CONF_LIST
+#define PAIRS .type = CONF_PAIRS
+#define FLAGS .type = CONF_FLAGS
+#define GROUPS .type = CONF_GROUPS
 
 const struct conf_key conf_keys[] = {
     {"host", STRING, NULL, "0.0.0.0", 1, 255, NODE(host), .check = check_host,
@@ -52,6 +71,15 @@ const struct conf_key conf_keys[] = {
      .help = "Largest message a client may send."},
     {"max_event_kb", UNSIGNED, "KiB", "10", 1, 10240, NODE(max_event_kb),
      .help = "Largest data of one event."},
+    {"max_http_body_kb", UNSIGNED, "KiB", "512", 1, 65536, NODE(max_http_body_kb),
+     .help = "Largest body of a request to the HTTP API."},
+    {"cache_ttl", UNSIGNED, "s", "1800", 1, 31536000, NODE(cache_ttl),
+     .help = "How long a cache channel keeps its last event."},
+    {"cache_max_kb", UNSIGNED, "KiB", "65536", 1, 16777216, NODE(cache_max_kb),
+     .help = "Memory for those kept events, all apps together."},
+    {"cors_allowed_origins", LIST, NULL, "", 1, 255, NODE(cors_allowed_origins),
+     .check = check_cors_origin,
+     .help = "Origins that may call the HTTP API from a page; * any, none: no CORS."},
     {"send_buffer_kb", UNSIGNED, "KiB", "128", 4, 16384, NODE(send_buffer_kb),
      .help = "The kernel's send buffer of a connection."},
     {"max_pending_kb", UNSIGNED, "KiB", "1024", 16, 1048576, NODE(max_pending_kb),
@@ -79,6 +107,35 @@ const struct conf_key conf_keys[] = {
     {"log.format", ENUM, NULL, "text", 0, 0, NODE(log_form), .choices = log_forms,
      .help = "How a line is written."},
 
+    {"metrics.host", STRING, NULL, "127.0.0.1", 1, 255, NODE(metrics.host),
+     .check = check_host, .help = "Address that metrics.port listens on."},
+    {"metrics.port", UNSIGNED, NULL, "0", 0, 65535, NODE(metrics.port),
+     .help = "Port of its own for /metrics and /usage; 0: none."},
+    {"metrics.token", STRING, NULL, "", 0, 256, NODE(metrics.token),
+     .check = check_bearer,
+     .help = "Bearer token for /metrics and /usage on the main port; none: not there."},
+
+    {"webhooks.batch_ms", UNSIGNED, "ms", "50", 0, 60000, NODE(webhooks.batch_ms),
+     .help = "How long an event waits for others to share its request."},
+    {"webhooks.batch_size", UNSIGNED, "events", "50", 1, 1000, NODE(webhooks.batch_size),
+     .help = "Most events in one request."},
+    {"webhooks.retry_seconds", UNSIGNED, "s", "300", 0, 86400,
+     NODE(webhooks.retry_seconds),
+     .help = "How long a failed delivery is tried again; 0: never."},
+    {"webhooks.timeout", UNSIGNED, "s", "10", 1, 300, NODE(webhooks.timeout),
+     .help = "Time for one request, connecting included."},
+    {"webhooks.concurrency", UNSIGNED, NULL, "4", 1, 64, NODE(webhooks.concurrency),
+     .help = "Requests in flight to one URL at one time."},
+    {"webhooks.max_queue", UNSIGNED, "events", "10000", 1, 1000000,
+     NODE(webhooks.max_queue),
+     .help = "Events that may wait, all apps together; further ones are dropped."},
+    {"webhooks.leave_delay_ms", UNSIGNED, "ms", "3000", 0, 60000,
+     NODE(webhooks.leave_delay_ms),
+     .help = "Wait after a lost connection before vacated and removed are sent."},
+    {"webhooks.dead_letter_file", STRING, NULL, "", 0, 1024,
+     NODE(webhooks.dead_letter_file), .check = check_path,
+     .help = "File that gets what couldn't be delivered, one JSON line each."},
+
     {"apps[].id", STRING, NULL, NULL, 1, 64, APP(id), .check = check_token,
      .help = "The app's id (required; MUSTER_APP_ID adds or picks the app to set)."},
     {"apps[].key", STRING, NULL, NULL, 1, 64, APP(key), .check = check_token,
@@ -104,6 +161,12 @@ const struct conf_key conf_keys[] = {
     {"apps[].max_client_events_per_second", UNSIGNED, NULL, "10", 0, 1000000,
      APP(max_client_events_per_second),
      .help = "Client events of one connection; 0: no limit."},
+    {"apps[].max_backend_events_per_second", UNSIGNED, NULL, "0", 0, 1000000,
+     APP(max_backend_events_per_second),
+     .help = "Events published through the HTTP API; 0: no limit."},
+    {"apps[].max_read_requests_per_second", UNSIGNED, NULL, "0", 0, 1000000,
+     APP(max_read_requests_per_second),
+     .help = "GET requests to the HTTP API; 0: no limit."},
     {"apps[].allowed_origins", LIST, NULL, "", 1, 255, APP(allowed_origins),
      .check = check_origin,
      .help = "Host patterns of pages that may connect; none: any."},
@@ -117,14 +180,50 @@ const struct conf_key conf_keys[] = {
     {"apps[].presence.leave_grace", UNSIGNED, "s", NULL, 0, 3600,
      APP(presence.leave_grace),
      .help = "The app's own; without it presence.leave_grace holds."},
+
+    {"apps[].webhooks", GROUPS, NULL, "", 0, 0, APP(webhooks),
+     .item_size = sizeof(struct conf_webhook),
+     .help = "URLs that are told of the app's events, one group each."},
+    {"apps[].webhooks[].url", STRING, NULL, NULL, 1, 2048, WEBHOOK(url),
+     .check = check_url, .help = "The http or https URL to POST to (required)."},
+    {"apps[].webhooks[].event_types", FLAGS, NULL, "", 0, 0, WEBHOOK(event_types),
+     .choices = webhook_events, .help = "What it is told of; none: everything."},
+    {"apps[].webhooks[].headers", PAIRS, NULL, "", 1, 4096, WEBHOOK(headers),
+     .check = check_header,
+     .help = "Further headers: \"Name: value\" strings, or a group of them."},
+    {"apps[].webhooks[].filter.channel_prefix", STRING, NULL, "", 0, 200,
+     WEBHOOK(channel_prefix), .check = check_secret,
+     .help = "Only of channels whose names begin so."},
+    {"apps[].webhooks[].filter.channel_suffix", STRING, NULL, "", 0, 200,
+     WEBHOOK(channel_suffix), .check = check_secret,
+     .help = "Only of channels whose names end so."},
     {.path = NULL},
 };
 
 static const char app_prefix[] = "apps[].";
 
+const char *conf_webhook_event_name(enum conf_webhook_event type)
+{
+    return webhook_events[type];
+}
+
+bool conf_key_is_of(const struct conf_key *key, const char *list)
+{
+    size_t n = strlen(list);
+
+    return strncmp(key->path, list, n) == 0 && (n == 0 || key->path[n] == '.') &&
+           !strchr(key->path + n, '[');
+}
+
 bool conf_key_is_of_app(const struct conf_key *key)
 {
-    return strncmp(key->path, app_prefix, sizeof app_prefix - 1) == 0;
+    return conf_key_is_of(key, "apps[]");
+}
+
+bool conf_key_has_env(const struct conf_key *key)
+{
+    return key->type != CONF_GROUPS &&
+           (conf_key_is_of(key, "") || conf_key_is_of_app(key));
 }
 
 const struct conf_key *conf_key_find(const char *path)
@@ -141,7 +240,7 @@ const struct conf_key *conf_key_find_env(const char *name)
 
     for (const struct conf_key *key = conf_keys; key->path; key++) {
         conf_key_env_name(key, own);
-        if (strcmp(own, name) == 0)
+        if (*own && strcmp(own, name) == 0)
             return key;
     }
     return NULL;
@@ -161,8 +260,12 @@ void conf_key_env_name(const struct conf_key *key, char name[CONF_ENV_NAME_MAX])
 {
     bool of_app = conf_key_is_of_app(key);
     const char *p = key->path + (of_app ? sizeof app_prefix - 1 : 0);
-    char *to = stpcpy(name, of_app ? "MUSTER_APP_" : "MUSTER_");
+    char *to = name;
 
+    *to = '\0';
+    if (!conf_key_has_env(key))
+        return;
+    to = stpcpy(name, of_app ? "MUSTER_APP_" : "MUSTER_");
     assert(strlen(name) + strlen(p) < CONF_ENV_NAME_MAX);
     for (; *p; p++)
         *to++ = *p == '.' ? '_' : (char)toupper((unsigned char)*p);

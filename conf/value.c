@@ -3,6 +3,7 @@
 #include "conf/value.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,7 +13,7 @@
 
 enum { LIST_MAX_ITEMS = 1000 };
 
-/* The two fields of a CONF_LIST: see the assertion in schema.c. */
+/* The two fields of a CONF_LIST: see the assertions in schema.c. */
 struct list_fields {
     char ***v;
     size_t *n;
@@ -157,9 +158,86 @@ static void set_list(const struct setting *s, const struct node *node)
         (*list.v)[*list.n] = xstrdup(node->items.v[*list.n].text);
 }
 
+/* "Name: value" of each item of a group, as a list. */
+static void list_pairs(const struct node *group, struct node *list)
+{
+    node_set_items(list, NODE_LIST, group->items.n);
+    for (size_t i = 0; i < group->items.n; i++) {
+        const struct node *from = &group->items.v[i];
+        struct node *to = &list->items.v[i];
+        struct buf pair = BUF_INIT;
+
+        to->at = from->at;
+        buf_addf(&pair, "%s: %s", from->name,
+                 from->type == NODE_STRING ? from->text : "");
+        node_set_text(to, buf_cstr(&pair));
+        buf_fini(&pair);
+    }
+}
+
+static bool are_strings(const struct setting *s, const struct node *group)
+{
+    bool good = true;
+
+    for (size_t i = 0; i < group->items.n; i++)
+        good = has_type(s, &group->items.v[i], NODE_STRING) && good;
+    return good;
+}
+
+static void set_pairs(const struct setting *s, const struct node *node)
+{
+    struct node list = {.type = NODE_NULL, .at = node->at};
+
+    if (node->type != NODE_GROUP) {
+        set_list(s, node);
+    } else if (are_strings(s, node)) {
+        list_pairs(node, &list);
+        set_list(s, &list);
+        node_fini(&list);
+    }
+}
+
+/* The bit of one item; 0 where it is no choice. */
+static unsigned flag_of(const struct setting *s, const struct node *item)
+{
+    const char *const *choices = s->key->choices;
+
+    if (!has_type(s, item, NODE_STRING))
+        return 0;
+    for (unsigned i = 0; choices[i]; i++)
+        if (strcmp(choices[i], item->text) == 0)
+            return 1u << i;
+    report_error(s->r, item->at, s->to.shown,
+                 "\"%.40s\" is unknown; the nearest known one is %s", item->text,
+                 conf_nearest_choice(choices, item->text));
+    return 0;
+}
+
+static unsigned all_flags(const struct conf_key *key)
+{
+    unsigned all = 0;
+
+    for (unsigned i = 0; key->choices[i]; i++)
+        all |= 1u << i;
+    return all;
+}
+
+static void set_flags(const struct setting *s, const struct node *node)
+{
+    unsigned flags = 0;
+
+    if (!has_type(s, node, NODE_LIST))
+        return;
+    for (size_t i = 0; i < node->items.n; i++)
+        flags |= flag_of(s, &node->items.v[i]);
+    *(unsigned *)value_field(s->key, s->to.base) =
+        node->items.n ? flags : all_flags(s->key);
+}
+
 static void (*const setters[])(const struct setting *, const struct node *) = {
-    [CONF_BOOL] = set_bool, [CONF_UNSIGNED] = set_unsigned, [CONF_STRING] = set_string,
-    [CONF_ENUM] = set_enum, [CONF_LIST] = set_list,
+    [CONF_BOOL] = set_bool,   [CONF_UNSIGNED] = set_unsigned, [CONF_STRING] = set_string,
+    [CONF_ENUM] = set_enum,   [CONF_LIST] = set_list,         [CONF_PAIRS] = set_pairs,
+    [CONF_FLAGS] = set_flags,
 };
 
 void value_set(const struct conf_key *key, struct target to, const struct node *node,
@@ -237,10 +315,13 @@ static void read_text(const struct conf_key *key, const char *text, struct node 
             return;
         break;
     case CONF_LIST:
+    case CONF_PAIRS:
+    case CONF_FLAGS:
         read_list(text, node);
         return;
     case CONF_STRING:
     case CONF_ENUM:
+    case CONF_GROUPS:
         break;
     }
     node_set_text(node, text);
@@ -262,14 +343,42 @@ void value_set_text(const struct conf_key *key, struct target to, const char *te
     node_fini(&node);
 }
 
-void value_fini_all(void *base, bool of_app)
+/* Recurses only as deep as the schema has lists in lists. */
+static void groups_fini(const struct conf_key *key, void *base)
+{
+    char *field = value_field(key, base), *items;
+    char list[CONF_PATH_MAX + 2];
+    size_t n;
+
+    memcpy(&items, field, sizeof items); /* every struct's pointer looks like this one */
+    memcpy(&n, field + sizeof items, sizeof n);
+    snprintf(list, sizeof list, "%s[]", key->path);
+    for (size_t i = 0; i < n; i++)
+        value_fini_all(items + i * key->item_size, list);
+    free(items);
+}
+
+void *value_make_groups(const struct conf_key *key, void *base, size_t n)
+{
+    char *field = value_field(key, base);
+    void *items = n ? xcalloc(n, key->item_size) : NULL;
+
+    groups_fini(key, base);
+    memcpy(field, &items, sizeof items);
+    memcpy(field + sizeof items, &n, sizeof n);
+    return items;
+}
+
+void value_fini_all(void *base, const char *list)
 {
     for (const struct conf_key *key = conf_keys; key->path; key++) {
-        if (conf_key_is_of_app(key) != of_app)
+        if (!conf_key_is_of(key, list))
             continue;
         if (key->type == CONF_STRING)
             free(*(char **)value_field(key, base));
-        if (key->type == CONF_LIST)
+        if (key->type == CONF_LIST || key->type == CONF_PAIRS)
             list_fini(list_fields(key, base));
+        if (key->type == CONF_GROUPS)
+            groups_fini(key, base);
     }
 }

@@ -4,7 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-enum { DIGEST_LEN = AUTH_HEX_LEN / 2 };
+enum { DIGEST_LEN = AUTH_HEX_LEN / 2, MD5_LEN = AUTH_MD5_HEX_LEN / 2 };
 
 void auth_channel_string(struct buf *out, struct slice socket_id, struct slice channel,
                          struct slice channel_data)
@@ -25,15 +25,16 @@ void auth_signin_string(struct buf *out, struct slice socket_id, struct slice us
     buf_add_slice(out, user_data);
 }
 
-static void to_hex(char hex[AUTH_HEX_LEN + 1], const unsigned char digest[DIGEST_LEN])
+/* Writes 2 * n digits and a NUL. */
+static void to_hex(char *hex, const unsigned char *digest, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
 
-    for (size_t i = 0; i < DIGEST_LEN; i++) {
+    for (size_t i = 0; i < n; i++) {
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 0xf];
     }
-    hex[AUTH_HEX_LEN] = '\0';
+    hex[2 * n] = '\0';
 }
 
 /* False where OpenSSL refuses: a policy may forbid a key that short. */
@@ -46,7 +47,7 @@ static bool sign(char hex[AUTH_HEX_LEN + 1], struct slice secret, struct slice s
 
     if (!HMAC(EVP_sha256(), key, (int)secret.n, text, s.n, digest, &n))
         return false;
-    to_hex(hex, digest);
+    to_hex(hex, digest, DIGEST_LEN);
     return true;
 }
 
@@ -69,4 +70,21 @@ void auth_sign(char hex[AUTH_HEX_LEN + 1], struct slice secret, struct slice s)
         return;
     memset(hex, '0', AUTH_HEX_LEN); /* a signature that nobody accepts */
     hex[AUTH_HEX_LEN] = '\0';
+}
+
+bool auth_signature_is(struct slice given, struct slice secret, struct slice s)
+{
+    char hex[AUTH_HEX_LEN + 1];
+
+    return given.n == AUTH_HEX_LEN && sign(hex, secret, s) &&
+           CRYPTO_memcmp(hex, given.p, AUTH_HEX_LEN) == 0;
+}
+
+void auth_md5(char hex[AUTH_MD5_HEX_LEN + 1], struct slice s)
+{
+    unsigned char digest[MD5_LEN] = {0}; /* stays where a policy forbids MD5 */
+    unsigned n = sizeof digest;
+
+    EVP_Digest(s.p ? s.p : "", s.n, digest, &n, EVP_md5(), NULL);
+    to_hex(hex, digest, MD5_LEN);
 }

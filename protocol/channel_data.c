@@ -104,3 +104,60 @@ void user_data_fini(struct user_data *d)
 {
     buf_fini(&d->scratch);
 }
+
+static bool is_listed(const struct watchlist *w, struct slice id)
+{
+    for (unsigned i = 0; i < w->n; i++) {
+        if (slice_eq(w->ids[i], id))
+            return true;
+    }
+    return false;
+}
+
+/* scratch has room for all that the watchlist can unescape to: it never moves. */
+static void add_listed(struct watchlist *w, struct slice raw)
+{
+    struct slice id = {raw.p + 1, raw.n - 2};
+    size_t start = w->scratch.n;
+
+    if (!json_is_plain(raw)) {
+        json_unescape(&w->scratch, raw);
+        id = (struct slice){w->scratch.p + start, w->scratch.n - start};
+    }
+    if (id.n && id.n <= USER_ID_MAX && !is_listed(w, id))
+        w->ids[w->n++] = id;
+}
+
+const char *signin_watchlist(struct slice user_data, struct watchlist *out)
+{
+    struct json_want want[] = {{.name = "watchlist"}};
+    struct json_value item, *list = &want[0].value;
+    struct json_items items;
+    const char *why;
+
+    out->n = 0;
+    out->longer = false;
+    out->scratch = BUF_INIT;
+    if (json_scan_object(user_data, want, 1, &why) != ERR_NONE)
+        return signin_texts.not_object;
+    if (list->type == JSON_ABSENT || list->type == JSON_NULL)
+        return NULL;
+    if (list->type != JSON_ARRAY)
+        return "watchlist in user_data must be an array of strings";
+    if (!json_is_plain(list->raw))
+        buf_reserve(&out->scratch, list->raw.n);
+    items = json_items_of(list->raw);
+    for (unsigned seen = 0; json_items_next(&items, &item, NULL, 0); seen++) {
+        if (item.type != JSON_STRING)
+            return "watchlist in user_data must be an array of strings";
+        if (seen < WATCHLIST_MAX)
+            add_listed(out, item.raw);
+        out->longer = seen >= WATCHLIST_MAX;
+    }
+    return NULL;
+}
+
+void watchlist_fini(struct watchlist *w)
+{
+    buf_fini(&w->scratch);
+}

@@ -218,6 +218,44 @@ struct frame *encode_client_event(struct slice event, struct slice channel,
     return FRAME_OF(parts);
 }
 
+struct frame *encode_published(struct slice event, struct slice channel,
+                               struct slice data_raw)
+{
+    return encode_client_event(event, channel, data_raw, SLICE_NONE);
+}
+
+static void put_watched(struct buf *out, const char *name, const struct slice *ids,
+                        size_t n)
+{
+    if (!n)
+        return;
+    if (out->p[out->n - 1] == '}')
+        buf_add_char(out, ',');
+    buf_addf(out, "{\\\"name\\\":\\\"%s\\\",\\\"user_ids\\\":[", name);
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            buf_add_char(out, ',');
+        encode_id_piece(out, ids[i]);
+    }
+    buf_add_lit(out, "]}");
+}
+
+struct frame *encode_watchlist(const struct slice *online, size_t n_online,
+                               const struct slice *offline, size_t n_offline)
+{
+    struct buf b = BUF_INIT;
+    struct frame *f;
+
+    buf_add_lit(&b, "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{"
+                    "\\\"events\\\":[");
+    put_watched(&b, "online", online, n_online);
+    put_watched(&b, "offline", offline, n_offline);
+    buf_add_lit(&b, "]}\"}");
+    f = frame_text(buf_slice(&b));
+    buf_fini(&b);
+    return f;
+}
+
 void encode_id_piece(struct buf *out, struct slice user_id)
 {
     struct buf once = BUF_INIT;

@@ -26,6 +26,13 @@ struct frame *encode_subscription_count(struct slice channel, unsigned count);
 /** A client event: data_raw as received; user_id absent: no "user_id" key. */
 struct frame *encode_client_event(struct slice event, struct slice channel,
                                   struct slice data_raw, struct slice user_id);
+/** An event that a backend published: data_raw is the JSON string as POSTed. */
+struct frame *encode_published(struct slice event, struct slice channel,
+                               struct slice data_raw);
+/** watchlist_events: who of a user's watchlist came online, and who went offline; a list
+ * with nobody in it is left out. */
+struct frame *encode_watchlist(const struct slice *online, size_t n_online,
+                               const struct slice *offline, size_t n_offline);
 
 /* Presence. A member's id and info are encoded once, into two pieces that are already
  * escaped for the inside of `data`'s string; frames are put together from them. */

@@ -275,14 +275,19 @@ enum err json_scan_value(struct slice text, struct json_value *out, const char *
     return s.err;
 }
 
+static void none_found(struct json_want *want, size_t n_want)
+{
+    for (size_t i = 0; i < n_want; i++)
+        want[i].value = (struct json_value){JSON_ABSENT, SLICE_NONE};
+}
+
 enum err json_scan_object(struct slice text, struct json_want *want, size_t n_want,
                           const char **why)
 {
     struct scan s = scan_of(text);
     struct json_value other;
 
-    for (size_t i = 0; i < n_want; i++)
-        want[i].value = (struct json_value){JSON_ABSENT, SLICE_NONE};
+    none_found(want, n_want);
     skip_space(&s);
     if (type_at(&s) == JSON_OBJECT) {
         if (scan_object(&s, want, n_want) && scan_end(&s))
@@ -293,4 +298,30 @@ enum err json_scan_object(struct slice text, struct json_want *want, size_t n_wa
     }
     *why = s.why;
     return s.err;
+}
+
+struct json_items json_items_of(struct slice raw_array)
+{
+    return (struct json_items){raw_array.p + 1, raw_array.p + raw_array.n - 1};
+}
+
+bool json_items_next(struct json_items *items, struct json_value *out,
+                     struct json_want *want, size_t n_want)
+{
+    struct scan s = {.p = items->p, .end = items->end};
+    bool ok;
+
+    none_found(want, n_want);
+    skip_space(&s);
+    if (s.p == s.end)
+        return false;
+    out->raw.p = s.p;
+    out->type = type_at(&s);
+    ok = out->type == JSON_OBJECT ? scan_object(&s, want, n_want)
+                                  : scan_typed(&s, out->type);
+    out->raw.n = (size_t)(s.p - out->raw.p);
+    skip_space(&s);
+    take(&s, ',');
+    items->p = s.p;
+    return ok;
 }

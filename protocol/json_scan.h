@@ -45,6 +45,20 @@ enum err json_scan_object(struct slice text, struct json_want *want, size_t n_wa
 /** Validates any one JSON value with space around it. */
 enum err json_scan_value(struct slice text, struct json_value *out,
                          const char **why) MUST_CHECK;
+
+/* The items of an array, one after another. */
+struct json_items {
+    const char *p;
+    const char *end;
+};
+
+/** The items of a raw array that was validated (borrowed). */
+struct json_items json_items_of(struct slice raw_array);
+/** Sets *out to the next item; false at the end. Where it is an object, its wanted keys
+ * are cut as json_scan_object does (n_want may be 0). */
+bool json_items_next(struct json_items *items, struct json_value *out,
+                     struct json_want *want, size_t n_want);
+
 /** Appends the bytes that a raw string (with its quotes, validated) stands for; a lone
  * surrogate becomes U+FFFD. */
 void json_unescape(struct buf *out, struct slice raw_string);

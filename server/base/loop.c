@@ -147,13 +147,27 @@ static void io_ready(struct ev_loop *ev, ev_io *w, int events)
     io->fn(io->context);
 }
 
+static void io_start(struct loop *l, struct loop_io *io, int fd, unsigned events)
+{
+    ev_io_init(&io->ev, io_ready, fd, (int)events);
+    io->ev.data = io;
+    ev_io_start(l->ev, &io->ev);
+}
+
 void loop_readable(struct loop *l, struct loop_io *io, int fd, loop_fn *fn, void *context)
 {
     io->fn = fn;
     io->context = context;
-    ev_io_init(&io->ev, io_ready, fd, EV_READ);
-    io->ev.data = io;
-    ev_io_start(l->ev, &io->ev);
+    io_start(l, io, fd, LOOP_READABLE);
+}
+
+void loop_watch(struct loop *l, struct loop_io *io, int fd, unsigned events, loop_fn *fn,
+                void *context)
+{
+    ev_io_stop(l->ev, &io->ev); /* nothing on one that never ran */
+    io->fn = fn;
+    io->context = context;
+    io_start(l, io, fd, events);
 }
 
 void loop_ignore(struct loop *l, struct loop_io *io)

@@ -20,6 +20,8 @@ struct loop_timer {
     void *context;
 };
 
+enum loop_events { LOOP_READABLE = EV_READ, LOOP_WRITABLE = EV_WRITE };
+
 struct loop_io {
     ev_io ev;
     loop_fn *fn;
@@ -53,7 +55,11 @@ void loop_cancel(struct loop *l, struct loop_timer *t);
 /** Calls fn whenever fd is readable. */
 void loop_readable(struct loop *l, struct loop_io *io, int fd, loop_fn *fn,
                    void *context);
-/** Idempotent after loop_readable. */
+/** Calls fn whenever fd is what events ask for; replaces what io watched, which must have
+ * been zeroed before its first use. fn isn't told which: the reader tries. */
+void loop_watch(struct loop *l, struct loop_io *io, int fd, unsigned events, loop_fn *fn,
+                void *context);
+/** Idempotent after either of the above. */
 void loop_ignore(struct loop *l, struct loop_io *io);
 
 #endif

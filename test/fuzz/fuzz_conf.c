@@ -23,16 +23,27 @@ static void check_field(const struct conf_key *key, void *base)
 
         assert(text && strlen(text) <= key->max);
         assert(!*text || !key->check || !key->check(text));
+    } else if (key->type == CONF_FLAGS) {
+        assert(*(unsigned *)field);
     }
+}
+
+static void check_app_field(const struct conf_key *key, struct conf_app *app)
+{
+    if (conf_key_is_of_app(key))
+        check_field(key, app);
+    if (conf_key_is_of(key, "apps[].webhooks[]"))
+        for (size_t i = 0; i < app->n_webhooks; i++)
+            check_field(key, &app->webhooks[i]);
 }
 
 static void check_conf(struct conf *conf)
 {
     for (const struct conf_key *key = conf_keys; key->path; key++) {
-        if (!conf_key_is_of_app(key))
+        if (conf_key_is_of(key, ""))
             check_field(key, conf);
-        for (size_t i = 0; i < conf->n_apps && conf_key_is_of_app(key); i++)
-            check_field(key, &conf->apps[i]);
+        for (size_t i = 0; i < conf->n_apps; i++)
+            check_app_field(key, &conf->apps[i]);
     }
     assert(conf->n_apps || conf->missing);
 }

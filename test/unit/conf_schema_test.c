@@ -18,6 +18,11 @@
 #include "conf/schema.h"
 #include "conf/value.h"
 
+static bool is_list(const struct conf_key *key)
+{
+    return key->type == CONF_LIST || key->type == CONF_PAIRS || key->type == CONF_FLAGS;
+}
+
 /* A value for a key, as each form writes it. */
 struct sample {
     char json[512];
@@ -25,10 +30,22 @@ struct sample {
     char variable[512];
 };
 
+/* A text that every rule of the schema lets through, for the key's own. */
+static const char *good_text(const struct conf_key *key)
+{
+    static const char *const texts[] = {"sample", "/sample", "https://sample",
+                                        "X-Sample: sample"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (!key->check || !key->check(texts[i]))
+            return texts[i];
+    return "none";
+}
+
 /* A good value that isn't the default. */
 static void make_sample(const struct conf_key *key, struct sample *s)
 {
-    const char *text = key->check && strstr(key->path, "prefix") ? "/sample" : "sample";
+    const char *text = good_text(key);
 
     switch (key->type) {
     case CONF_BOOL:
@@ -43,43 +60,67 @@ static void make_sample(const struct conf_key *key, struct sample *s)
                                                           : key->choices[1];
         snprintf(s->variable, sizeof s->variable, "%s", text);
         break;
+    case CONF_FLAGS:
+        snprintf(s->variable, sizeof s->variable, "%s", key->choices[1]);
+        break;
+    case CONF_GROUPS: /* a group is shown as its first string */
+        snprintf(s->variable, sizeof s->variable, "https://sample");
+        break;
     case CONF_STRING:
     case CONF_LIST:
+    case CONF_PAIRS:
         snprintf(s->variable, sizeof s->variable, "%s", text);
         break;
     }
     if (key->type == CONF_BOOL || key->type == CONF_UNSIGNED)
         snprintf(s->json, sizeof s->json, "%.100s", s->variable);
-    else if (key->type == CONF_LIST)
+    else if (is_list(key))
         snprintf(s->json, sizeof s->json, "[\"%.100s\"]", s->variable);
     else
         snprintf(s->json, sizeof s->json, "\"%.100s\"", s->variable);
     strcpy(s->libconfig, s->json);
+    if (key->type == CONF_GROUPS) {
+        strcpy(s->json, "[{\"url\": \"https://sample\"}]");
+        strcpy(s->libconfig, "({ url = \"https://sample\"; })");
+    }
 }
 
-/* Writes value under the key's path, groups around it, in either form. */
+/* What a group can't do without, where the value is another key's. */
+static void write_required(struct buf *out, const char *list, const char *rest, bool json)
+{
+    if (strncmp(list, "webhooks[]", 10) == 0 && strcmp(rest, "url") != 0)
+        buf_addf(out, json ? ", \"url\": \"https://x\"" : "url = \"https://x\";");
+}
+
+/* Writes value under the key's path, groups around it, in either form. In JSON the braces
+ * are the caller's. */
+static void write_inner(struct buf *out, const char *path, const char *value, bool json)
+{
+    const char *dot = strchr(path, '.');
+    size_t n = dot ? (size_t)(dot - path) : strlen(path);
+    bool list = dot && n > 2 && dot[-1] == ']';
+
+    buf_addf(out, json ? "\"%.*s\": " : "%.*s = ", (int)(list ? n - 2 : n), path);
+    if (dot) {
+        buf_addf(out, list ? (json ? "[{" : "({") : "{");
+        write_inner(out, dot + 1, value, json);
+        if (list)
+            write_required(out, path, dot + 1, json);
+        buf_addf(out, list ? (json ? "}]" : "})") : "}");
+    } else {
+        buf_addf(out, "%s", value);
+    }
+    buf_addf(out, json ? "" : ";");
+}
+
 static void write_nested(struct buf *out, const char *path, const char *value,
                          enum text_form form)
 {
     bool json = form == TEXT_JSON;
-    const char *dot = strchr(path, '.');
-    int n = (int)(dot ? (size_t)(dot - path) : strlen(path));
 
-    if (strncmp(path, "apps[].", 7) == 0) {
-        buf_addf(out, json ? "{\"apps\": [" : "apps = ({");
-        write_nested(out, path + 7, value, form);
-        buf_addf(out, json ? "]}" : "});");
-        return;
-    }
-    buf_addf(out, json ? "{\"%.*s\": " : "%.*s = ", n, path);
-    if (!dot) {
-        buf_addf(out, "%s", value);
-    } else {
-        buf_addf(out, json ? "" : "{ ");
-        write_nested(out, dot + 1, value, form);
-        buf_addf(out, json ? "" : " }");
-    }
-    buf_addf(out, json ? "}" : ";");
+    buf_addf(out, json ? "{" : "");
+    write_inner(out, path, value, json);
+    buf_addf(out, json ? "}" : "");
 }
 
 static enum err load_value(const struct conf_key *key, const char *value,
@@ -113,28 +154,60 @@ static enum err load_variable(const struct conf_key *key, const char *value,
     return err;
 }
 
-/* The field as the environment would write it. */
+/* What the key's offset is into; NULL where there is no group of that kind. */
+static void *base_of(const struct conf_key *key, struct conf *conf)
+{
+    if (conf_key_is_of(key, ""))
+        return conf;
+    if (conf_key_is_of(key, "apps[]"))
+        return &conf->apps[0];
+    assert_true(conf_key_is_of(key, "apps[].webhooks[]"));
+    return conf->apps[0].n_webhooks ? &conf->apps[0].webhooks[0] : NULL;
+}
+
+/* The names of the bits that are set; nothing where all are. */
+static void print_flags(const struct conf_key *key, unsigned flags, char out[256])
+{
+    size_t n = 0, all = 0;
+
+    *out = '\0';
+    for (unsigned i = 0; key->choices[i]; i++) {
+        all |= 1u << i;
+        if (flags & 1u << i)
+            n +=
+                (size_t)snprintf(out + n, 256 - n, "%s%s", n ? "," : "", key->choices[i]);
+    }
+    if (flags == all)
+        *out = '\0';
+}
+
+/* The field as the environment would write it; a group as its first string. */
 static void print_field(const struct conf_key *key, struct conf *conf, char out[256])
 {
-    void *base = conf_key_is_of_app(key) ? (void *)&conf->apps[0] : (void *)conf;
-    void *field = value_field(key, base);
+    char *field = value_field(key, base_of(key, conf));
+    size_t n;
 
     switch (key->type) {
     case CONF_BOOL:
-        strcpy(out, *(bool *)field ? "true" : "false");
+        strcpy(out, *(bool *)(void *)field ? "true" : "false");
         return;
     case CONF_UNSIGNED:
-        snprintf(out, 256, "%u", *(unsigned *)field);
+        snprintf(out, 256, "%u", *(unsigned *)(void *)field);
         return;
     case CONF_STRING:
-        snprintf(out, 256, "%s", *(char **)field);
+        snprintf(out, 256, "%s", *(char **)(void *)field);
         return;
     case CONF_ENUM:
-        snprintf(out, 256, "%s", key->choices[*(int *)field]);
+        snprintf(out, 256, "%s", key->choices[*(int *)(void *)field]);
+        return;
+    case CONF_FLAGS:
+        print_flags(key, *(unsigned *)(void *)field, out);
         return;
     case CONF_LIST:
-        snprintf(out, 256, "%s",
-                 conf->apps[0].n_allowed_origins ? conf->apps[0].allowed_origins[0] : "");
+    case CONF_PAIRS:
+    case CONF_GROUPS:
+        memcpy(&n, field + sizeof(char **), sizeof n);
+        snprintf(out, 256, "%s", n ? **(char ***)(void *)field : "");
         return;
     }
 }
@@ -167,9 +240,19 @@ static void every_key_lands_in_its_field_by_every_way_in(void **state)
         assert_landed(key, err, conf, &problems, s.variable);
         err = load_value(key, s.libconfig, TEXT_LIBCONFIG, &conf, &problems);
         assert_landed(key, err, conf, &problems, s.variable);
+        if (!conf_key_has_env(key))
+            continue;
         err = load_variable(key, s.variable, &conf, &problems);
         assert_landed(key, err, conf, &problems, s.variable);
     }
+}
+
+/* How long the part of the path is that names the list of groups that it lies in. */
+static size_t list_of(const struct conf_key *key)
+{
+    const char *end = strrchr(key->path, ']');
+
+    return end ? (size_t)(end - key->path) + 1 : 0;
 }
 
 static void no_two_keys_share_a_field(void **state)
@@ -177,7 +260,7 @@ static void no_two_keys_share_a_field(void **state)
     (void)state;
     for (const struct conf_key *a = conf_keys; a->path; a++) {
         for (const struct conf_key *b = a + 1; b->path; b++) {
-            if (conf_key_is_of_app(a) == conf_key_is_of_app(b))
+            if (list_of(a) == list_of(b) && strncmp(a->path, b->path, list_of(a)) == 0)
                 assert_int_not_equal(a->offset, b->offset);
         }
     }
@@ -237,6 +320,7 @@ static void every_key_refuses_every_other_type(void **state)
     for (const struct conf_key *key = conf_keys; key->path; key++) {
         enum conf_type type = key->type == CONF_ENUM ? CONF_STRING : key->type;
 
+        type = type == CONF_PAIRS ? CONF_LIST : type;
         for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
             if (values[i].type != type)
                 assert_value_refused(key, values[i].value);
@@ -255,6 +339,7 @@ static void every_range_is_kept_at_both_ends(void **state)
         snprintf(high, sizeof high, "%lld", (long long)key->max + 1);
         assert_value_refused(key, low);
         assert_value_refused(key, high);
+        assert_true(conf_key_has_env(key));
         assert_variable_refused(key, low);
         assert_variable_refused(key, high);
         assert_variable_refused(key, "many");
@@ -265,7 +350,7 @@ static void every_string_has_a_longest_length(void **state)
 {
     (void)state;
     for (const struct conf_key *key = conf_keys; key->path; key++) {
-        char longest[400] = "\"/", *value = longest;
+        char longest[4000] = "\"/", *value = longest;
 
         if (key->type != CONF_STRING)
             continue;
@@ -284,15 +369,17 @@ static void every_default_is_within_its_range(void **state)
     struct conf *conf;
 
     (void)state;
-    assert_int_equal(conf_load_memory(&conf, SLICE("{\"apps\":[{}]}"), TEXT_JSON, "f",
-                                      none, &problems),
+    assert_int_equal(conf_load_memory(&conf,
+                                      SLICE("{\"apps\":[{\"webhooks\":[{"
+                                            "\"url\":\"http://x\"}]}]}"),
+                                      TEXT_JSON, "f", none, &problems),
                      ERR_NONE);
     assert_int_equal(problems.n, 0);
     for (const struct conf_key *key = conf_keys; key->path; key++) {
         char found[256];
 
         print_field(key, conf, found);
-        if (key->initial)
+        if (key->initial && key->type != CONF_GROUPS)
             assert_string_equal(found, key->initial);
     }
     conf_free(conf);
@@ -305,7 +392,8 @@ static void every_key_has_a_variable_of_its_own(void **state)
     (void)state;
     for (const struct conf_key *key = conf_keys; key->path; key++) {
         conf_key_env_name(key, name);
-        assert_ptr_equal(conf_key_find_env(name), key);
+        assert_int_equal(conf_key_has_env(key), *name != '\0');
+        assert_ptr_equal(conf_key_find_env(name), *name ? key : NULL);
         assert_ptr_equal(conf_key_find(key->path), key);
         assert_true(strlen(key->path) < CONF_PATH_MAX);
         assert_true(strlen(key->help) < 80);
@@ -334,11 +422,13 @@ static const struct node *find_node(const struct node *root, const char *path)
 
         snprintf(name, sizeof name, "%.*s", (int)n, path);
         path += n + (path[n] == '.');
-        if (strcmp(name, "apps[]") != 0) {
+        n = strlen(name);
+        if (name[n - 1] != ']') {
             node = node_get(node, name);
             continue;
         }
-        node = node_get(node, "apps");
+        name[n - 2] = '\0';
+        node = node_get(node, name);
         node =
             node && node->type == NODE_LIST && node->items.n ? &node->items.v[0] : NULL;
     }
@@ -361,9 +451,10 @@ static void the_example_shows_every_key_with_its_default_and_help(void **state)
                      ERR_NONE);
     assert_non_null(strstr(conf->missing, "apps[0].secret is missing\n"));
     for (const struct conf_key *key = conf_keys; key->path; key++) {
-        char found[256];
+        char found[256] = "";
 
-        print_field(key, conf, found);
+        if (base_of(key, conf))
+            print_field(key, conf, found);
         if (key->initial && strcmp(found, key->initial) != 0)
             fail_msg("%s = %s in the example, and %s by default", key->path, found,
                      key->initial);

@@ -349,6 +349,58 @@ static void a_snapshot_over_64_kilobytes_has_the_long_header(void **state)
     json_decref(decode_frame(f));
 }
 
+static void a_published_event_carries_its_data_as_posted(void **state)
+{
+    (void)state;
+    assert_payload(encode_published(SLICE("my \"event\""), SLICE("project-3"),
+                                    SLICE("\"{\\u0022a\\\": 1.10}\"")),
+                   "{\"event\":\"my \\\"event\\\"\",\"channel\":\"project-3\","
+                   "\"data\":\"{\\u0022a\\\": 1.10}\"}");
+}
+
+static void a_watchlist_names_who_is_online_and_who_is_offline(void **state)
+{
+    const struct slice online[] = {SLICE("bob"), SLICE("carol")};
+    const struct slice offline[] = {SLICE("d\"e")};
+
+    (void)state;
+    assert_payload(encode_watchlist(online, 2, offline, 1),
+                   "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{"
+                   "\\\"events\\\":[{\\\"name\\\":\\\"online\\\",\\\"user_ids\\\":["
+                   "\\\"bob\\\",\\\"carol\\\"]},{\\\"name\\\":\\\"offline\\\","
+                   "\\\"user_ids\\\":[\\\"d\\\\\\\"e\\\"]}]}\"}");
+}
+
+static void a_watchlist_leaves_out_a_list_of_nobody(void **state)
+{
+    const struct slice ids[] = {SLICE("bob")};
+
+    (void)state;
+    assert_payload(encode_watchlist(ids, 1, NULL, 0),
+                   "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{"
+                   "\\\"events\\\":[{\\\"name\\\":\\\"online\\\",\\\"user_ids\\\":["
+                   "\\\"bob\\\"]}]}\"}");
+    assert_payload(encode_watchlist(NULL, 0, ids, 1),
+                   "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{"
+                   "\\\"events\\\":[{\\\"name\\\":\\\"offline\\\",\\\"user_ids\\\":["
+                   "\\\"bob\\\"]}]}\"}");
+    assert_payload(encode_watchlist(NULL, 0, NULL, 0),
+                   "{\"event\":\"pusher_internal:watchlist_events\",\"data\":\"{"
+                   "\\\"events\\\":[]}\"}");
+}
+
+static void the_ids_of_a_watchlist_survive_both_layers_of_json(void **state)
+{
+    const struct slice ids[] = {SLICE(NASTY)};
+    json_t *j = decode_frame(encode_watchlist(ids, 1, NULL, 0));
+    json_t *events = json_object_get(json_object_get(j, "data"), "events");
+    json_t *listed = json_object_get(json_array_get(events, 0), "user_ids");
+
+    (void)state;
+    assert_string_equal(json_string_value(json_array_get(listed, 0)), NASTY);
+    json_decref(j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -372,6 +424,10 @@ int main(void)
         cmocka_unit_test(a_snapshot_is_exact),
         cmocka_unit_test(ids_hash_and_count_of_a_snapshot_agree),
         cmocka_unit_test(a_snapshot_over_64_kilobytes_has_the_long_header),
+        cmocka_unit_test(a_published_event_carries_its_data_as_posted),
+        cmocka_unit_test(a_watchlist_names_who_is_online_and_who_is_offline),
+        cmocka_unit_test(a_watchlist_leaves_out_a_list_of_nobody),
+        cmocka_unit_test(the_ids_of_a_watchlist_survive_both_layers_of_json),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

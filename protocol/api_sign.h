@@ -1,0 +1,48 @@
+/* Signatures of the HTTP API: hex HMAC-SHA256(secret, METHOD\npath\nquery), the query
+ * being every parameter but auth_signature, by key, decoded (PROTOCOL.md 6). Pure
+ * functions, any thread; everything that goes in is borrowed for the call. */
+#ifndef MUSTER_PROTOCOL_API_SIGN_H
+#define MUSTER_PROTOCOL_API_SIGN_H
+
+#include <stdint.h>
+
+#include "protocol/api_query.h"
+#include "server/base/err.h"
+
+enum { API_WINDOW_S = 600 }; /* how far auth_timestamp may be from the server's time */
+
+struct api_request {
+    struct slice method; /* in upper case */
+    struct slice path;   /* as sent, behind the server's path_prefix, without the query */
+    struct slice prefixed; /* as sent, with it; absent where the server has none */
+    struct slice body;     /* as sent; empty or absent where there is none */
+};
+
+struct api_credentials {
+    struct slice key;
+    struct slice secret;
+};
+
+/** 0 if the request is signed by app within API_WINDOW_S of now (seconds since 1970), or
+ * else 401 with the answer's text, PROTOCOL.md 6's where it gives one, added to why. The
+ * body is hashed only once the signature is right, which covers body_md5: a forger can't
+ * make the server hash. The signature may also be over what an SDK is known to sign
+ * instead of the rule's: the path decoded or with the server's prefix, `+` unescaped, the
+ * query exactly as sent, arrays joined by commas. */
+int api_sign_verify(const struct api_request *r, const struct api_query *q,
+                    const struct api_credentials *app, int64_t now,
+                    struct buf *why) MUST_CHECK;
+
+/** Appends the string to sign, as the rule has it. */
+void api_sign_string(struct buf *out, struct slice method, struct slice path,
+                     const struct api_query *q);
+
+/** Appends the whole query string of a request made now: params (a query string, escaped
+ * or not; may be absent), auth_key, auth_timestamp, auth_version, body_md5 where there is
+ * a body, and auth_signature; escaped, ready to stand behind `?`. r->path is signed as it
+ * stands. ERR_INVALID, and nothing appended, where params can't be parsed, hold one of
+ * these names, or make a query string that api_query_parse would refuse. */
+enum err api_sign_query(struct buf *out, const struct api_request *r, struct slice params,
+                        const struct api_credentials *app, int64_t now) MUST_CHECK;
+
+#endif

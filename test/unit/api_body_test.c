@@ -1,0 +1,405 @@
+/* The bodies of POST …/events and …/batch_events: what is cut out of them, and the text
+ * that each bad one is answered with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "protocol/api_body.h"
+#include "protocol/api_info.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define MAX_DATA 10240
+#define TO_A "{\"name\":\"n\",\"data\":\"d\",\"channel\":\"a\""
+
+typedef int parse_fn(struct api_body *b, struct slice body, size_t max_data,
+                     struct buf *why);
+
+static void assert_slice(struct slice s, const char *expected)
+{
+    if (!slice_is(s, expected))
+        fail_msg("\"%.*s\" is not \"%s\"", SLICE_ARG(s), expected);
+}
+
+static void parse_good(parse_fn *parse, struct api_body *b, const char *text)
+{
+    struct buf why = BUF_INIT;
+
+    if (parse(b, slice_of(text), MAX_DATA, &why))
+        fail_msg("%s: %s", text, buf_cstr(&why));
+    assert_int_equal(why.n, 0);
+}
+
+static void assert_status(parse_fn *parse, struct slice text, int expected_status,
+                          const char *expected)
+{
+    struct api_body b;
+    struct buf why = BUF_INIT;
+
+    assert_int_equal(parse(&b, text, MAX_DATA, &why), expected_status);
+    assert_string_equal(buf_cstr(&why), expected);
+    api_body_fini(&b);
+    buf_fini(&why);
+}
+
+struct bad {
+    const char *text;
+    const char *fault;
+};
+
+static void assert_bad(parse_fn *parse, const struct bad *bad, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        assert_status(parse, slice_of(bad[i].text), 400, bad[i].fault);
+}
+
+static void an_event_is_cut_out_of_its_body(void **state)
+{
+    const char *text = "{\"name\":\"foo\",\"channels\":[\"project-3\", \"b\"],"
+                       "\"data\":\"{\\\"some\\\":\\\"d\\u00e4ta\\\"}\","
+                       "\"socket_id\":\"123.456\",\"info\":\"subscription_count\"}";
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_events_parse, &b, text);
+    assert_int_equal(b.n_events, 1);
+    assert_slice(b.events[0].name, "foo");
+    assert_slice(b.events[0].data_raw, "\"{\\\"some\\\":\\\"d\\u00e4ta\\\"}\"");
+    assert_int_equal(b.events[0].n_channels, 2);
+    assert_slice(b.channels[b.events[0].first], "project-3");
+    assert_slice(b.channels[1], "b");
+    assert_int_equal(b.events[0].except[0], 123);
+    assert_int_equal(b.events[0].except[1], 456);
+    assert_int_equal(b.events[0].info, API_INFO_SUBSCRIPTION_COUNT);
+    api_body_fini(&b);
+}
+
+static void a_plain_body_is_borrowed_not_copied(void **state)
+{
+    const char *text = "{\"name\":\"n\",\"data\":\"\\n\",\"channel\":\"a\"}";
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_events_parse, &b, text);
+    assert_null(b.scratch.p);
+    assert_ptr_equal(b.events[0].name.p, text + 9);
+    api_body_fini(&b);
+}
+
+static void names_are_unescaped(void **state)
+{
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_events_parse, &b,
+               "{\"name\":\"\\u00fc\\n\\\"\",\"data\":\"\",\"info\":\"cach\\u0065\","
+               "\"socket_id\":\"1\\u002e2\","
+               "\"channels\":[\"\\u0061\",\"#server-to-user-\\u00fc \\/\",\"c\"]}");
+    assert_slice(b.events[0].name, "\u00fc\n\"");
+    assert_slice(b.channels[0], "a");
+    assert_slice(b.channels[1], "#server-to-user-\u00fc /");
+    assert_slice(b.channels[2], "c");
+    assert_int_equal(b.events[0].info, API_INFO_CACHE);
+    assert_int_equal(b.events[0].except[1], 2);
+    assert_slice(b.events[0].data_raw, "\"\"");
+    api_body_fini(&b);
+}
+
+static void optional_keys_may_be_absent_or_null(void **state)
+{
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_events_parse, &b,
+               TO_A ",\"channels\":null,\"socket_id\":null,\"info\":null,\"x\":[1]}");
+    assert_int_equal(b.events[0].n_channels, 1);
+    assert_int_equal(b.events[0].except[0] | b.events[0].except[1], 0);
+    assert_int_equal(b.events[0].info, 0);
+    api_body_fini(&b);
+}
+
+static void a_bad_event_is_told_what_is_wrong(void **state)
+{
+    static const struct bad bad[] = {
+        {"", "The body is not valid JSON: it ends too early"},
+        {"[]", "The body is not a JSON object"},
+        {"{\"name\"}", "The body is not valid JSON: expected : behind a key"},
+        {"{}", "name is missing"},
+        {"{\"name\":null}", "name is missing"},
+        {"{\"name\":1}", "name must be a string"},
+        {"{\"name\":\"\"}", "name is empty"},
+        {"{\"name\":\"n\"}", "channel or channels is missing"},
+        {"{\"name\":\"n\",\"channel\":1}", "a channel must be a string"},
+        {"{\"name\":\"n\",\"channel\":\"a b\"}",
+         "Invalid channel: channel name may hold only A-Z a-z 0-9 and _ - = @ , . ;"},
+        {"{\"name\":\"n\",\"channels\":[\"a\",\"private-\"]}",
+         "Invalid channel: channel name has nothing behind its prefix"},
+        {"{\"name\":\"n\",\"channels\":\"a\"}", "channels must be an array of strings"},
+        {"{\"name\":\"n\",\"channels\":[\"a\",1]}", "a channel must be a string"},
+        {"{\"name\":\"n\",\"channels\":[{\"channel\":\"a\"}]}",
+         "a channel must be a string"},
+        {"{\"name\":\"n\",\"channels\":[ ]}", "channels is empty"},
+        {"{\"name\":\"n\",\"channel\":\"a\",\"channels\":[\"b\"]}",
+         "channel and channels can't both be given"},
+        {"{\"name\":\"n\",\"channel\":\"a\"}", "data is missing"},
+        {"{\"name\":\"n\",\"channel\":\"a\",\"data\":{}}",
+         "data must be a string: encode other values as JSON first"},
+        {"{\"name\":\"n\",\"channel\":\"a\",\"data\":null}",
+         "data must be a string: encode other values as JSON first"},
+        {TO_A ",\"info\":[\"cache\"]}",
+         "info must be a string of attributes with commas between"},
+        {TO_A ",\"info\":\"cache,x\"}", "Unknown info attribute \"x\": expected "
+                                        "user_count, subscription_count or cache"},
+    };
+
+    (void)state;
+    assert_bad(api_events_parse, bad, COUNT(bad));
+}
+
+static void a_body_of_bad_utf8_is_refused(void **state)
+{
+    (void)state;
+    assert_status(api_events_parse, SLICE("{\"name\":\"\xff\"}"), 400,
+                  "The body is not valid UTF-8");
+}
+
+static void a_socket_id_is_two_numbers_with_a_dot_between(void **state)
+{
+    static const char *const bad[] = {"\"\"",      "\".\"",    "\"1.\"",   "\".1\"",
+                                      "\"1.2.3\"", "\"1.2a\"", "\"-1.2\"", "\" 1.2\"",
+                                      "\"1,2\"",   "1.2",      "{}",       "true"};
+    struct buf text = BUF_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        text.n = 0;
+        buf_addf(&text, TO_A ",\"socket_id\":%s}", bad[i]);
+        assert_status(api_events_parse, buf_slice(&text), 400,
+                      "Invalid socket_id: expected two numbers with a dot between");
+    }
+    buf_fini(&text);
+}
+
+static void a_socket_id_beyond_64_bits_excludes_nobody(void **state)
+{
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_events_parse, &b,
+               TO_A ",\"socket_id\":\"18446744073709551615.18446744073709551615\"}");
+    assert_true(b.events[0].except[0] == UINT64_MAX);
+    assert_true(b.events[0].except[1] == UINT64_MAX);
+    api_body_fini(&b);
+    parse_good(api_events_parse, &b, TO_A ",\"socket_id\":\"1.18446744073709551616\"}");
+    assert_int_equal(b.events[0].except[0] | b.events[0].except[1], 0);
+    api_body_fini(&b);
+}
+
+static void add_times(struct buf *text, const char *s, size_t n)
+{
+    while (n--)
+        buf_add_slice(text, slice_of(s));
+}
+
+static int status_of_name(size_t n, struct buf *why)
+{
+    struct buf text = BUF_INIT;
+    struct api_body b;
+    int status;
+
+    buf_add_lit(&text, "{\"channel\":\"a\",\"data\":\"\",\"name\":\"");
+    add_times(&text, "x", n);
+    buf_add_lit(&text, "\"}");
+    status = api_events_parse(&b, buf_slice(&text), MAX_DATA, why);
+    api_body_fini(&b);
+    buf_fini(&text);
+    return status;
+}
+
+static void a_name_has_at_most_200_bytes(void **state)
+{
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(status_of_name(200, &why), 0);
+    assert_int_equal(status_of_name(201, &why), 400);
+    assert_string_equal(buf_cstr(&why), "name is longer than 200 bytes");
+    buf_fini(&why);
+}
+
+static int status_of_data(const char *s, size_t n, struct buf *why)
+{
+    struct buf text = BUF_INIT;
+    struct api_body b;
+    int status;
+
+    buf_add_lit(&text, TO_A ",\"data\":\"");
+    add_times(&text, s, n);
+    buf_add_lit(&text, "\"}");
+    status = api_events_parse(&b, buf_slice(&text), MAX_DATA, why);
+    api_body_fini(&b);
+    buf_fini(&text);
+    return status;
+}
+
+static void data_is_measured_unescaped_and_refused_with_413(void **state)
+{
+    static const char *const units[] = {"x", "\\\"", "\\u0041"};
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(units); i++) {
+        why.n = 0;
+        assert_int_equal(status_of_data(units[i], 10240, &why), 0);
+        assert_int_equal(status_of_data(units[i], 10241, &why), 413);
+        assert_string_equal(buf_cstr(&why), "The data content of this event exceeds the "
+                                            "allowed maximum (10240 bytes)");
+    }
+    buf_fini(&why);
+}
+
+static int status_of_channels(unsigned n, struct buf *why, unsigned *got)
+{
+    struct buf text = BUF_INIT;
+    struct api_body b;
+    int status;
+
+    buf_add_lit(&text, "{\"name\":\"n\",\"data\":\"\",\"channels\":[");
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(&text, "%s\"c%u\"", i ? ",\n " : " ", i);
+    buf_add_lit(&text, " ]}");
+    status = api_events_parse(&b, buf_slice(&text), MAX_DATA, why);
+    *got = b.n_channels;
+    api_body_fini(&b);
+    buf_fini(&text);
+    return status;
+}
+
+static void an_event_goes_to_at_most_100_channels(void **state)
+{
+    struct buf why = BUF_INIT;
+    unsigned n;
+
+    (void)state;
+    assert_int_equal(status_of_channels(100, &why, &n), 0);
+    assert_int_equal(n, 100);
+    assert_int_equal(status_of_channels(101, &why, &n), 400);
+    assert_string_equal(buf_cstr(&why), "channels has more than 100 names");
+    buf_fini(&why);
+}
+
+static void a_batch_is_taken_apart_in_order(void **state)
+{
+    struct api_body b;
+
+    (void)state;
+    parse_good(api_batch_parse, &b,
+               "{ \"batch\" : [ {\"name\":\"x\",\"data\":\"1\",\"channel\":\"a\"} , "
+               "{\"name\":\"\\u0079\",\"data\":\"2\",\"channel\":\"presence-b\","
+               "\"socket_id\":\"3.4\",\"info\":\"user_count,subscription_count\"} ] }");
+    assert_int_equal(b.n_events, 2);
+    assert_slice(b.events[0].name, "x");
+    assert_int_equal(b.events[0].except[0], 0);
+    assert_int_equal(b.events[0].info, 0);
+    assert_slice(b.events[1].name, "y");
+    assert_slice(b.events[1].data_raw, "\"2\"");
+    assert_int_equal(b.events[1].first, 1);
+    assert_int_equal(b.events[1].n_channels, 1);
+    assert_slice(b.channels[1], "presence-b");
+    assert_int_equal(b.events[1].except[1], 4);
+    assert_int_equal(b.events[1].info, API_INFO_USER_COUNT | API_INFO_SUBSCRIPTION_COUNT);
+    api_body_fini(&b);
+}
+
+static void a_bad_batch_is_told_which_event_is_wrong(void **state)
+{
+    static const struct bad bad[] = {
+        {"{}", "batch is missing"},
+        {"{\"batch\":{}}", "batch must be an array of events"},
+        {"{\"batch\":[1]}", "batch[0]: an event must be an object"},
+        {"{\"batch\":[" TO_A "},{}]}", "batch[1]: name is missing"},
+        {"{\"batch\":[" TO_A "},{\"name\":\"n\",\"channels\":[\"a\"]}]}",
+         "batch[1]: channel is missing"},
+        {"{\"batch\":[" TO_A ",\"info\":\"x\"}]}",
+         "batch[0]: Unknown info attribute \"x\": expected user_count, "
+         "subscription_count or cache"},
+        {"{\"batch\":[" TO_A "},{\"name\":\"n\",\"channel\":\"\"}]}",
+         "batch[1]: Invalid channel: channel name is empty"},
+    };
+
+    (void)state;
+    assert_bad(api_batch_parse, bad, COUNT(bad));
+}
+
+static int status_of_batch(unsigned n, struct buf *why, unsigned *got)
+{
+    struct buf text = BUF_INIT;
+    struct api_body b;
+    int status;
+
+    buf_add_lit(&text, "{\"batch\":[");
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(&text, "%s" TO_A "}", i ? "," : "");
+    buf_add_lit(&text, "]}");
+    status = api_batch_parse(&b, buf_slice(&text), MAX_DATA, why);
+    *got = b.n_events;
+    api_body_fini(&b);
+    buf_fini(&text);
+    return status;
+}
+
+static void a_batch_has_at_most_10_events(void **state)
+{
+    struct buf why = BUF_INIT;
+    unsigned n;
+
+    (void)state;
+    assert_int_equal(status_of_batch(0, &why, &n), 0);
+    assert_int_equal(n, 0);
+    assert_int_equal(status_of_batch(10, &why, &n), 0);
+    assert_int_equal(n, 10);
+    assert_int_equal(status_of_batch(11, &why, &n), 400);
+    assert_string_equal(buf_cstr(&why), "Batch too large");
+    buf_fini(&why);
+}
+
+static void data_too_long_in_a_batch_still_says_so(void **state)
+{
+    struct buf text = BUF_INIT;
+
+    (void)state;
+    buf_add_lit(&text, "{\"batch\":[" TO_A ",\"data\":\"");
+    add_times(&text, "x", MAX_DATA + 1);
+    buf_add_lit(&text, "\"}]}");
+    assert_status(api_batch_parse, buf_slice(&text), 413,
+                  "batch[0]: The data content of this event exceeds the allowed maximum "
+                  "(10240 bytes)");
+    buf_fini(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_cut_out_of_its_body),
+        cmocka_unit_test(a_plain_body_is_borrowed_not_copied),
+        cmocka_unit_test(names_are_unescaped),
+        cmocka_unit_test(optional_keys_may_be_absent_or_null),
+        cmocka_unit_test(a_bad_event_is_told_what_is_wrong),
+        cmocka_unit_test(a_body_of_bad_utf8_is_refused),
+        cmocka_unit_test(a_socket_id_is_two_numbers_with_a_dot_between),
+        cmocka_unit_test(a_socket_id_beyond_64_bits_excludes_nobody),
+        cmocka_unit_test(a_name_has_at_most_200_bytes),
+        cmocka_unit_test(data_is_measured_unescaped_and_refused_with_413),
+        cmocka_unit_test(an_event_goes_to_at_most_100_channels),
+        cmocka_unit_test(a_batch_is_taken_apart_in_order),
+        cmocka_unit_test(a_bad_batch_is_told_which_event_is_wrong),
+        cmocka_unit_test(a_batch_has_at_most_10_events),
+        cmocka_unit_test(data_too_long_in_a_batch_still_says_so),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
