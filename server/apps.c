@@ -34,6 +34,15 @@ struct app *apps_find(const struct apps *a, struct slice key)
     return NULL;
 }
 
+struct app *apps_find_id(const struct apps *a, struct slice id)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (slice_eq(a->apps[i].id, id))
+            return &a->apps[i];
+    }
+    return NULL;
+}
+
 /* Shell-like match with `*` only, ASCII case ignored; one backtrack point suffices. */
 static bool matches(const char *pattern, struct slice s)
 {

@@ -27,6 +27,8 @@ void apps_init(struct apps *a, const struct conf *conf);
 void apps_fini(struct apps *a);
 /** NULL if no app has this key. */
 struct app *apps_find(const struct apps *a, struct slice key);
+/** NULL if no app has this id. */
+struct app *apps_find_id(const struct apps *a, struct slice id);
 /** True if a browser page of this Origin may connect: no allowed_origins, or one matches;
  * a client that sends no Origin isn't a browser and is let in. A pattern is a host, or
  * scheme://host[:port]; `*` stands for any run of characters. */

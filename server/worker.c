@@ -40,6 +40,10 @@ static void receive(struct worker *w, struct msg *m)
         letter_free(m);
         loop_stop(w->loop);
         break;
+    case LETTER_ANSWER:
+        letter_free(m);
+        break;
+    case LETTER_TERMINATE:
     case LETTER_SUBSCRIBED:
     case LETTER_REFUSED:
     case LETTER_DELIVER:
@@ -49,6 +53,8 @@ static void receive(struct worker *w, struct msg *m)
     case LETTER_SUBSCRIBE:
     case LETTER_UNSUBSCRIBE:
     case LETTER_PUBLISH:
+    case LETTER_EMIT:
+    case LETTER_RUN:
         home_receive(&w->home, m);
         break;
     }
