@@ -45,7 +45,8 @@ void letter_free(struct msg *m)
         release(((struct msg_emit *)m)->frame);
         break;
     case LETTER_ANSWER:
-        lookup_answer_free(((struct msg_answer *)m)->answer);
+        if (((struct msg_answer *)m)->answer)
+            lookup_answer_free(((struct msg_answer *)m)->answer);
         break;
     case LETTER_RUN:
         if (((struct msg_run *)m)->fn)
