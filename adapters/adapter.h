@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "adapters/lookup.h"
 #include "protocol/frame.h"
 #include "server/base/slice.h"
 
@@ -28,7 +29,7 @@ static inline bool socket_id_eq(struct socket_id a, struct socket_id b)
 
 /* One life of a channel on this node, from its first subscriber to its last. The home
  * owns it and keeps it until it has called close. What comes for an id that is closed is
- * dropped. */
+ * dropped. id 0: a channel that is only published to, with no subscriber here. */
 struct adapter_channel {
     uint64_t id;       /* unique on this node, for ever */
     unsigned home;     /* the index of its home */
@@ -38,17 +39,32 @@ struct adapter_channel {
 
 /* An event on its way: what every client of the channel is to receive. */
 struct adapter_event {
-    struct frame *frame;     /* ready made; borrowed, hold it to keep it */
+    struct frame *frame;     /* ready made; borrowed, hold it to keep it. NULL: `terminate` */
     struct socket_id except; /* the socket that must not get it, or {0, 0} */
+    struct slice data;       /* of an event that is kept: its raw JSON `data` */
+    unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
+    bool terminate;          /* end the connections that are signed in as the channel's user */
 };
 
-/* What a home takes. context is what adapter_attach was given. */
+/* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
+struct adapter_kept {
+    struct frame *frame; /* NULL: nothing */
+    unsigned ttl_ms;     /* for which it is still kept */
+};
+
+/* What a home takes. context is what adapter_attach was given. All but run are called on
+ * the home's thread. */
 struct adapter_sink {
     /* Whatever is published on the channel from now on arrives: joiners may be answered.
-     */
-    void (*opened)(void *context, uint64_t channel_id);
+     * kept: what it keeps at this moment; later events say themselves. */
+    void (*opened)(void *context, uint64_t channel_id, const struct adapter_kept *kept);
     /* The next event of the channel's order. */
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
+    /* Adds what this node knows of the channels that a query asks about. */
+    void (*facts)(void *context, const struct lookup_query *q, struct lookup_answer *a);
+    /* Any thread: has fn(arg, true) called on the home's thread, or fn(arg, false) on some
+     * thread when the node ends before. */
+    void (*run)(void *context, void (*fn)(void *arg, bool alive), void *arg);
 };
 
 struct adapter;
@@ -62,6 +78,7 @@ struct adapter_ops {
     void (*close)(struct adapter *a, const struct adapter_channel *c);
     void (*publish)(struct adapter *a, const struct adapter_channel *c,
                     const struct adapter_event *e);
+    unsigned (*lookup)(struct adapter *a, const struct lookup_query *q);
     void (*free)(struct adapter *a);
 };
 
@@ -88,12 +105,20 @@ static inline void adapter_close(struct adapter *a, const struct adapter_channel
     a->ops->close(a, c);
 }
 
-/** Publishes to every node's clients of the channel, this node's included; they get it
+/** Publishes to every node's clients of the channel, this node's included, whether or not
+ * it is open here (then its id is 0); this node's get it
  * when the sink is handed the event. Does not block. */
 static inline void adapter_publish(struct adapter *a, const struct adapter_channel *c,
                                    const struct adapter_event *e)
 {
     a->ops->publish(a, c, e);
+}
+
+/** Any thread: asks the cluster. Borrows q; q->reply will be called as many times as this
+ * returns, on any thread. */
+static inline unsigned adapter_lookup(struct adapter *a, const struct lookup_query *q)
+{
+    return a->ops->lookup(a, q);
 }
 
 /** After every thread has ended. */

@@ -1,21 +1,25 @@
+/* One node by itself. Each home's own thread uses its own seat, so nothing here is shared; the
+ * order of a channel's events is the order in which its home publishes them. */
 #include "adapters/local.h"
 
 #include <stdlib.h>
 
+#include "adapters/local_kept.h"
+#include "server/base/clock.h"
 #include "server/base/xalloc.h"
 
 struct seat {
     const struct adapter_sink *sink;
     void *context;
+    struct kept kept;
 };
 
 struct local {
     struct adapter base;
+    unsigned homes;
     struct seat seats[]; /* by home */
 };
 
-/* Each home's own thread reads its own seat; they are written before the threads start.
- */
 static struct seat *seat_of(struct adapter *a, unsigned home)
 {
     return &((struct local *)a)->seats[home];
@@ -24,14 +28,20 @@ static struct seat *seat_of(struct adapter *a, unsigned home)
 static void attach(struct adapter *a, unsigned home, const struct adapter_sink *sink,
                    void *context)
 {
-    *seat_of(a, home) = (struct seat){sink, context};
+    seat_of(a, home)->sink = sink;
+    seat_of(a, home)->context = context;
 }
 
 static void open_channel(struct adapter *a, const struct adapter_channel *c)
 {
-    const struct seat *s = seat_of(a, c->home);
+    struct seat *s = seat_of(a, c->home);
+    uint64_t now = clock_ms();
+    const struct kept_event *e = kept_get(&s->kept, c->app, c->name, now);
+    struct adapter_kept kept = {NULL, 0};
 
-    s->sink->opened(s->context, c->id);
+    if (e)
+        kept = (struct adapter_kept){e->frame, (unsigned)(e->until - now)};
+    s->sink->opened(s->context, c->id, &kept);
 }
 
 static void close_channel(struct adapter *a, const struct adapter_channel *c)
@@ -42,17 +52,83 @@ static void close_channel(struct adapter *a, const struct adapter_channel *c)
 static void publish(struct adapter *a, const struct adapter_channel *c,
                     const struct adapter_event *e)
 {
-    const struct seat *s = seat_of(a, c->home);
+    struct seat *s = seat_of(a, c->home);
 
-    s->sink->event(s->context, c->id, e);
+    if (e->keep)
+        kept_put(&s->kept, c, e, clock_ms());
+    if (c->id)
+        s->sink->event(s->context, c->id, e);
+}
+
+/* A question on its way to one home. */
+struct asked {
+    struct seat *seat;
+    struct lookup_query *query;
+};
+
+static void add_kept(struct seat *s, const struct lookup_query *q, struct lookup_answer *a)
+{
+    uint64_t now = clock_ms();
+    const struct kept_event *e;
+
+    if (!(q->attributes & LOOKUP_CACHE) || !q->channel.p)
+        return;
+    e = kept_get(&s->kept, q->app, q->channel, now);
+    if (!e)
+        return;
+    if (!a->n)
+        lookup_add(a, q->channel);
+    lookup_set_cached(a, e->data, (unsigned)((e->until - now + 999) / 1000));
+}
+
+static void answer(void *arg, bool alive)
+{
+    struct asked *asked = arg;
+    struct seat *s = asked->seat;
+    struct lookup_query *q = asked->query;
+
+    if (alive) {
+        struct lookup_answer *a = lookup_answer_alloc();
+
+        s->sink->facts(s->context, q, a);
+        add_kept(s, q, a);
+        q->reply(q->asker, q->call, a);
+    }
+    free(q);
+    free(asked);
+}
+
+static void ask(struct seat *s, const struct lookup_query *q)
+{
+    struct asked *asked = xmalloc(sizeof *asked);
+
+    *asked = (struct asked){s, lookup_query_copy(q)};
+    s->sink->run(s->context, answer, asked);
+}
+
+static unsigned lookup(struct adapter *a, const struct lookup_query *q)
+{
+    struct local *l = (struct local *)a;
+
+    if (q->channel.p) {
+        ask(seat_of(a, q->home), q);
+        return 1;
+    }
+    for (unsigned i = 0; i < l->homes; i++)
+        ask(&l->seats[i], q);
+    return l->homes;
 }
 
 static void local_free(struct adapter *a)
 {
-    free(a);
+    struct local *l = (struct local *)a;
+
+    for (unsigned i = 0; i < l->homes; i++)
+        kept_fini(&l->seats[i].kept);
+    free(l);
 }
 
-struct adapter *local_adapter_alloc(unsigned homes)
+struct adapter *local_adapter_alloc(unsigned homes, size_t kept_bytes)
 {
     static const struct adapter_ops ops = {
         .name = "local",
@@ -60,10 +136,14 @@ struct adapter *local_adapter_alloc(unsigned homes)
         .open = open_channel,
         .close = close_channel,
         .publish = publish,
+        .lookup = lookup,
         .free = local_free,
     };
     struct local *l = xcalloc(1, sizeof *l + homes * sizeof l->seats[0]);
 
     l->base.ops = &ops;
+    l->homes = homes;
+    for (unsigned i = 0; i < homes; i++)
+        kept_init(&l->seats[i].kept, kept_bytes / homes);
     return &l->base;
 }

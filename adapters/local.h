@@ -4,7 +4,8 @@
 
 #include "adapters/adapter.h"
 
-/** For a node with this many homes. End with adapter_free. */
-struct adapter *local_adapter_alloc(unsigned homes);
+/** For a node with this many homes. kept_bytes bounds what cache channels keep, all
+ * together; the least recently published goes first. End with adapter_free. */
+struct adapter *local_adapter_alloc(unsigned homes, size_t kept_bytes);
 
 #endif

@@ -89,6 +89,13 @@ void roster_drop(struct roster *r, struct member *m)
     free(m);
 }
 
+void roster_each(const struct roster *r, void (*f)(const struct member *m, void *context),
+                 void *context)
+{
+    for (struct list *at = r->members.next; at != &r->members; at = at->next)
+        f(CONTAINER_OF(at, struct member, order), context);
+}
+
 struct walk {
     struct roster *roster;
     struct list *at;

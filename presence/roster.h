@@ -46,6 +46,9 @@ struct member *roster_find(const struct roster *r, struct slice user_id);
 struct member *roster_add(struct roster *r, struct slice user_id, struct slice info);
 /** Removes and frees the member. */
 void roster_drop(struct roster *r, struct member *m);
+/** Calls f for every member, in the order of their coming. */
+void roster_each(const struct roster *r, void (*f)(const struct member *m, void *context),
+                 void *context);
 /** The snapshot as one ready frame for all that join at this version (caller holds it).
  */
 struct frame *roster_snapshot(struct roster *r, struct slice channel);

@@ -34,6 +34,31 @@ struct app *apps_find(const struct apps *a, struct slice key)
     return NULL;
 }
 
+struct app *apps_find_id(const struct apps *a, struct slice id)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        if (slice_eq(a->apps[i].id, id))
+            return &a->apps[i];
+    }
+    return NULL;
+}
+
+bool app_allowance(_Atomic uint64_t *spent, unsigned rate, unsigned n, uint64_t now)
+{
+    uint64_t was = atomic_load(spent), cost, next;
+
+    if (!rate)
+        return true;
+    cost = n * 1000000ULL / rate;
+    do {
+        next = (was > now ? was : now) + cost;
+        /* one request that is larger than a second's worth passes on a full allowance */
+        if (next > now + 1000000 && !(cost > 1000000 && was <= now))
+            return false;
+    } while (!atomic_compare_exchange_weak(spent, &was, next));
+    return true;
+}
+
 /* Shell-like match with `*` only, ASCII case ignored; one backtrack point suffices. */
 static bool matches(const char *pattern, struct slice s)
 {

@@ -10,16 +10,15 @@
 #include "protocol/channel_name.h"
 #include "protocol/json_scan.h"
 #include "server/node.h"
+#include "server/worker.h"
 
 extern const unsigned char demo_page[];
 extern const size_t demo_page_size;
 
-void demo_get_page(struct node *n, struct slice body, struct http_reply *reply)
+void demo_get_page(struct http_request *r)
 {
-    (void)n, (void)body;
-    reply->status = 200;
-    reply->type = "text/html; charset=utf-8";
-    buf_add(&reply->body, demo_page, demo_page_size);
+    buf_add(&r->reply.body, demo_page, demo_page_size);
+    http_finish(r, "text/html; charset=utf-8");
 }
 
 static void add_string(struct buf *out, struct slice s)
@@ -29,29 +28,27 @@ static void add_string(struct buf *out, struct slice s)
     buf_add_char(out, '"');
 }
 
-void demo_get_settings(struct node *n, struct slice body, struct http_reply *reply)
+void demo_get_settings(struct http_request *r)
 {
-    const struct app *main_app = n->apps.n ? &n->apps.apps[0] : NULL;
+    const struct node *n = r->worker->node;
+    struct buf *out = &r->reply.body;
     const char *separator = "";
 
-    (void)body;
-    reply->status = 200;
-    reply->type = "application/json";
-    buf_add_lit(&reply->body, "{\"apps\":{");
+    buf_add_lit(out, "{\"apps\":{");
     for (size_t i = 0; i < n->apps.n; i++) {
         const struct app *app = &n->apps.apps[i];
 
-        if (app != main_app && !slice_is(app->id, "lobby"))
+        if (i && !slice_is(app->id, "lobby"))
             continue;
-        buf_addf(&reply->body, "%s\"%s\":{\"key\":", separator,
-                 app == main_app ? "main" : "lobby");
-        add_string(&reply->body, app->key);
-        buf_add_char(&reply->body, '}');
+        buf_addf(out, "%s\"%s\":{\"key\":", separator, i ? "lobby" : "main");
+        add_string(out, app->key);
+        buf_add_char(out, '}');
         separator = ",";
     }
-    buf_add_lit(&reply->body, "},\"path_prefix\":");
-    add_string(&reply->body, slice_of(n->conf->path_prefix));
-    buf_add_char(&reply->body, '}');
+    buf_add_lit(out, "},\"path_prefix\":");
+    add_string(out, slice_of(n->conf->path_prefix));
+    buf_add_char(out, '}');
+    http_finish(r, "application/json");
 }
 
 /* Forms: name=value&…, with + and %XX */
@@ -164,22 +161,22 @@ static bool form_is_text(const struct auth_form *f)
            utf8_valid(buf_slice(&f->color));
 }
 
-void demo_post_auth(struct node *n, struct slice body, struct http_reply *reply)
+void demo_post_auth(struct http_request *r)
 {
+    const struct node *n = r->worker->node;
     struct auth_form f = {0};
     const struct app *app = n->apps.n ? &n->apps.apps[0] : NULL;
 
-    read_form(&f, body);
+    read_form(&f, buf_slice(&r->body));
     if (f.app_key.n)
         app = apps_find(&n->apps, buf_slice(&f.app_key));
     if (!app) {
-        http_reply_text(reply, 404, "Unknown app_key");
+        http_reply_text(r, 404, "Unknown app_key");
     } else if (!f.socket_id.n || !f.channel.n || !form_is_text(&f)) {
-        http_reply_text(reply, 400, "socket_id and channel_name are required, in UTF-8");
+        http_reply_text(r, 400, "socket_id and channel_name are required, in UTF-8");
     } else {
-        reply->status = 200;
-        reply->type = "application/json";
-        sign(&reply->body, app, &f);
+        sign(&r->reply.body, app, &f);
+        http_finish(r, "application/json");
     }
     free_form(&f);
 }

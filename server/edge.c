@@ -233,6 +233,8 @@ static void subscribed(struct edge *e, const struct msg_subscribed *m)
     edge_sub_join(e, s, m->channel_id);
     if (channel_needs_signature(s->kind))
         s->conn->authorized = true;
+    if (!s->asked)
+        return;
     conn_send(s->conn, m->frame);
     s = edge_sub_by_id(e,
                        m->sub_id); /* a slow client may have been closed by the first */
@@ -271,6 +273,22 @@ static void deliver(struct edge *e, const struct msg_deliver *m)
     }
 }
 
+/* The app has ended a user's connections: all of those that the channel has here. */
+static void terminate(struct edge *e, const struct msg_terminate *m)
+{
+    struct edge_channel *ch = edge_channel_find(e, m->channel_id);
+    unsigned i = ch ? ch->n : 0;
+
+    while (i-- > 0) {
+        struct conn *c = ch->subs[i]->conn;
+        bool last = ch->n == 1;
+
+        edge_say_and_close(c, CLOSE_UNAUTHORIZED);
+        if (last)
+            break; /* the channel is gone */
+    }
+}
+
 static void drain(struct edge *e)
 {
     struct list *next;
@@ -294,9 +312,15 @@ void edge_receive(struct edge *e, struct msg *m)
     case LETTER_DELIVER:
         deliver(e, (struct msg_deliver *)m);
         break;
+    case LETTER_TERMINATE:
+        terminate(e, (struct msg_terminate *)m);
+        break;
     case LETTER_DRAIN:
         drain(e);
         break;
+    case LETTER_EMIT:
+    case LETTER_RUN:
+    case LETTER_ANSWER:
     case LETTER_ADOPT:
     case LETTER_SUBSCRIBE:
     case LETTER_UNSUBSCRIBE:

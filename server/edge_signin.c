@@ -38,6 +38,19 @@ static struct conn_user *copy_user(const struct user_data *user)
     return u;
 }
 
+/* Events to the user, and the end of its connections, reach every connection that is signed
+ * in, whether or not the client subscribes to the channel too. */
+static void join_users_channel(struct conn *c)
+{
+    static const struct user_data nobody = {{NULL, 0}, {NULL, 0}, {NULL, 0, 0}};
+    struct buf name = BUF_INIT;
+
+    buf_add_lit(&name, "#server-to-user-");
+    buf_add_slice(&name, c->user->id);
+    edge_ask_home(c, buf_slice(&name), CHANNEL_USER, &nobody, false);
+    buf_fini(&name);
+}
+
 /* One connection is one user for its whole life; the same sign-in again is confirmed
  * again. */
 static void sign_in(struct conn *c, const struct command *cmd,
@@ -48,10 +61,12 @@ static void sign_in(struct conn *c, const struct command *cmd,
                    "The connection is signed in as another user");
         return;
     }
-    if (!c->user)
-        c->user = copy_user(user);
     c->authorized = true;
     conn_send_take(c, encode_signin_success(cmd->user_data));
+    if (c->user)
+        return;
+    c->user = copy_user(user);
+    join_users_channel(c);
 }
 
 void edge_signin(struct conn *c, const struct command *cmd)

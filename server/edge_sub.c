@@ -37,7 +37,7 @@ struct edge_sub *edge_sub_by_id(struct edge *e, uint64_t id)
 }
 
 struct edge_sub *edge_sub_add(struct edge *e, struct conn *c, enum channel_kind kind,
-                              struct slice name, struct slice user_id)
+                              struct slice name, struct slice user_id, bool asked)
 {
     struct edge_sub *s = xcalloc(1, sizeof *s + name.n + user_id.n);
 
@@ -51,10 +51,17 @@ struct edge_sub *edge_sub_add(struct edge *e, struct conn *c, enum channel_kind 
     s->home = home_of(c->app->id, name, e->worker->home.n_workers);
     s->id = ++e->next_sub_id;
     list_append(&c->subs, &s->of_conn);
-    c->n_subs++;
+    edge_sub_set_asked(s, asked);
     hmap_insert(&e->subs, &s->by_id, hash_u64(s->id));
     hmap_insert(&e->names, &s->by_name, name_hash(e, c, name));
     return s;
+}
+
+void edge_sub_set_asked(struct edge_sub *s, bool asked)
+{
+    if (s->asked != asked)
+        s->conn->n_subs += asked ? 1u : -1u;
+    s->asked = asked;
 }
 
 struct edge_channel *edge_channel_find(struct edge *e, uint64_t id)
@@ -116,7 +123,7 @@ void edge_sub_remove(struct edge *e, struct edge_sub *s)
     hmap_remove(&e->subs, &s->by_id);
     hmap_remove(&e->names, &s->by_name);
     list_remove(&s->of_conn);
-    s->conn->n_subs--;
+    edge_sub_set_asked(s, false);
     free(s);
 }
 

@@ -3,6 +3,7 @@
 #ifndef MUSTER_SERVER_EDGE_SUB_H
 #define MUSTER_SERVER_EDGE_SUB_H
 
+#include "protocol/channel_data.h"
 #include "protocol/command.h"
 #include "server/conn.h"
 #include "server/edge.h"
@@ -23,6 +24,7 @@ struct edge_sub {
     unsigned place;               /* in channel->subs */
     unsigned home;
     enum channel_kind kind;
+    bool asked; /* by the client; not so: the sign-in's own, to the user's channel */
     uint64_t id;
     struct slice name;
     struct slice user_id; /* presence kinds: the authenticated one */
@@ -32,9 +34,11 @@ struct edge_sub {
 /** The connection's subscription to the channel, pending ones too; NULL if none. */
 struct edge_sub *edge_sub_find(struct edge *e, const struct conn *c, struct slice name);
 struct edge_sub *edge_sub_by_id(struct edge *e, uint64_t id);
-/** A pending subscription (copies the slices). */
+/** A pending subscription (copies the slices). asked: by the client. */
 struct edge_sub *edge_sub_add(struct edge *e, struct conn *c, enum channel_kind kind,
-                              struct slice name, struct slice user_id);
+                              struct slice name, struct slice user_id, bool asked);
+/** The client asks for one, or takes back that it did, that is there already. */
+void edge_sub_set_asked(struct edge_sub *s, bool asked);
 /** The home has let it in. */
 void edge_sub_join(struct edge *e, struct edge_sub *s, uint64_t channel_id);
 /** Removes and frees it; its home isn't told. */
@@ -49,6 +53,11 @@ void edge_unsubscribe(struct conn *c, const struct command *cmd);
 void edge_client_event(struct conn *c, const struct command *cmd);
 void edge_signin(struct conn *c, const struct command *cmd);
 
+/** pusher:error with the code's text, then closes with the same code. */
+void edge_say_and_close(struct conn *c, int code);
+/** Asks the channel's home for the subscription. user: id and info on presence kinds. */
+void edge_ask_home(struct conn *c, struct slice channel, enum channel_kind kind,
+                   const struct user_data *user, bool asked);
 /** Arms the connection's one timer for whatever is due first. */
 void edge_timer_arm(struct conn *c);
 

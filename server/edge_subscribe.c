@@ -3,6 +3,7 @@
  * an answer. */
 #include "protocol/auth.h"
 #include "protocol/channel_data.h"
+#include "protocol/encode.h"
 #include "server/apps.h"
 #include "server/edge_sub.h"
 #include "server/node.h"
@@ -32,7 +33,9 @@ static bool room_for_one_more(struct conn *c, struct slice channel)
 {
     unsigned limit = c->edge->worker->node->conf->max_channels_per_connection;
 
-    if (edge_sub_find(c->edge, c, channel)) {
+    const struct edge_sub *there = edge_sub_find(c->edge, c, channel);
+
+    if (there && there->asked) {
         edge_error(c, ERROR_NULL, channel, "Existing subscription to channel %.*s",
                    SLICE_ARG(channel));
         return false;
@@ -43,6 +46,17 @@ static bool room_for_one_more(struct conn *c, struct slice channel)
         return false;
     }
     return true;
+}
+
+/* Every sign-in has a subscription of its own to the user's channel; the client's subscribe
+ * only asks for an answer. */
+static void subscribe_user(struct conn *c, struct slice channel)
+{
+    struct edge_sub *s = edge_sub_find(c->edge, c, channel);
+
+    edge_sub_set_asked(s, true);
+    if (s->channel)
+        conn_send_take(c, encode_subscribed(channel));
 }
 
 /* #server-to-user-ID is open to connections that are signed in as ID, and to no other. */
@@ -139,11 +153,11 @@ static struct slice copy(char **at, struct slice s)
     return copied;
 }
 
-static void ask_home(struct conn *c, struct slice channel, enum channel_kind kind,
-                     const struct user_data *user)
+void edge_ask_home(struct conn *c, struct slice channel, enum channel_kind kind,
+                   const struct user_data *user, bool asked)
 {
     struct worker *w = c->edge->worker;
-    struct edge_sub *s = edge_sub_add(c->edge, c, kind, channel, user->id);
+    struct edge_sub *s = edge_sub_add(c->edge, c, kind, channel, user->id, asked);
     struct msg_subscribe *m =
         letter_alloc(LETTER_SUBSCRIBE, sizeof *m + channel.n + user->id.n + user->info.n);
     char *at = m->bytes;
@@ -164,7 +178,7 @@ static void subscribe_presence(struct conn *c, const struct command *cmd,
     struct user_data user;
 
     if (user_known(c, cmd, &user) && info_fits(c, cmd->channel, user.info))
-        ask_home(c, cmd->channel, kind, &user);
+        edge_ask_home(c, cmd->channel, kind, &user, true);
     user_data_fini(&user);
 }
 
@@ -175,8 +189,11 @@ void edge_subscribe(struct conn *c, const struct command *cmd)
 
     if (!name_allowed(c, cmd, kind) || !room_for_one_more(c, cmd->channel))
         return;
-    if (kind == CHANNEL_USER && !user_channel_allowed(c, cmd->channel))
+    if (kind == CHANNEL_USER) {
+        if (user_channel_allowed(c, cmd->channel))
+            subscribe_user(c, cmd->channel);
         return;
+    }
     if (channel_is_presence(kind) && !presence_enabled(c, cmd->channel))
         return;
     if (channel_needs_signature(kind) && !signature_valid(c, cmd))
@@ -184,14 +201,16 @@ void edge_subscribe(struct conn *c, const struct command *cmd)
     if (channel_is_presence(kind))
         subscribe_presence(c, cmd, kind);
     else
-        ask_home(c, cmd->channel, kind, &no_user);
+        edge_ask_home(c, cmd->channel, kind, &no_user, true);
 }
 
 void edge_unsubscribe(struct conn *c, const struct command *cmd)
 {
     struct edge_sub *s = edge_sub_find(c->edge, c, cmd->channel);
 
-    if (s)
+    if (s && s->asked && s->kind == CHANNEL_USER)
+        edge_sub_set_asked(s, false);
+    else if (s && s->asked)
         edge_sub_leave(c->edge, s, EXIT_CLEAN);
     else
         edge_error(c, ERROR_NULL, cmd->channel, "No current subscription to channel %.*s",

@@ -100,7 +100,7 @@ void edge_timer_arm(struct conn *c)
     arm(c, least(due, left(conf_of(c)->activity_timeout, 0)));
 }
 
-static void say_and_close(struct conn *c, int code)
+void edge_say_and_close(struct conn *c, int code)
 {
     edge_error(c, code, SLICE_NONE, "%s", close_code_text(code));
     conn_close(c, code);
@@ -120,11 +120,11 @@ static void fire(struct wheel_entry *entry, void *context)
     idle = idle_due(c);
     next = ping(c);
     if (!authorization)
-        say_and_close(c, CLOSE_UNAUTHORIZED);
+        edge_say_and_close(c, CLOSE_UNAUTHORIZED);
     else if (!idle)
-        say_and_close(c, CLOSE_IDLE);
+        edge_say_and_close(c, CLOSE_IDLE);
     else if (!next)
-        say_and_close(c, CLOSE_NO_PONG);
+        edge_say_and_close(c, CLOSE_NO_PONG);
     else if (c->state == CONN_OPEN)
         arm(c, least(next, least(authorization, idle)));
 }

@@ -9,6 +9,7 @@
 
 #include "server/base/xalloc.h"
 #include "server/home_channel.h"
+#include "server/node.h"
 #include "server/worker.h"
 
 enum { PARTITIONS = 64 };
@@ -85,6 +86,13 @@ static void forget_request(struct home_sub *s)
     s->request = NULL;
 }
 
+static struct frame *kept_or_miss(const struct home_channel *c)
+{
+    if (c->kept && c->kept_until > loop_now(c->home->worker->loop))
+        return frame_hold(c->kept);
+    return encode_cache_miss(c->adapter.name);
+}
+
 void home_sub_admit(struct home_sub *s)
 {
     struct home_channel *c = s->channel;
@@ -97,7 +105,7 @@ void home_sub_admit(struct home_sub *s)
     m->channel_id = c->adapter.id;
     m->frame = frame_hold(home_succeeded_frame(c));
     if (channel_is_cache(c->kind))
-        m->after = encode_cache_miss(c->adapter.name);
+        m->after = kept_or_miss(c);
     post(s, m);
     forget_request(s);
     stat_add(&c->home->worker->stats, subscriptions, 1);
@@ -149,7 +157,29 @@ static void publish(struct home *h, const struct msg_publish *m)
 
     if (c)
         adapter_publish(h->adapter, &c->adapter,
-                        &(struct adapter_event){m->frame, m->except});
+                        &(struct adapter_event){.frame = m->frame, .except = m->except});
+}
+
+/* The channel may have subscribers on other nodes though it has none here: the adapter is
+ * told either way. */
+static void emit(struct home *h, const struct msg_emit *m)
+{
+    const struct home_channel *c = home_channel_find(h, m->app, m->channel);
+    struct adapter_channel elsewhere = {
+        .home = h->worker->index, .app = m->app->id, .name = m->channel};
+    struct adapter_event e = {.frame = m->frame,
+                              .except = m->except,
+                              .data = m->data,
+                              .keep = m->keep,
+                              .terminate = !m->frame};
+
+    adapter_publish(h->adapter, c ? &c->adapter : &elsewhere, &e);
+}
+
+static void run(struct msg_run *m)
+{
+    m->fn(m->arg, true);
+    m->fn = NULL;
 }
 
 void home_receive(struct home *h, struct msg *m)
@@ -164,6 +194,14 @@ void home_receive(struct home *h, struct msg *m)
     case LETTER_PUBLISH:
         publish(h, (struct msg_publish *)m);
         break;
+    case LETTER_EMIT:
+        emit(h, (struct msg_emit *)m);
+        break;
+    case LETTER_RUN:
+        run((struct msg_run *)m);
+        break;
+    case LETTER_TERMINATE:
+    case LETTER_ANSWER:
     case LETTER_ADOPT:
     case LETTER_SUBSCRIBED:
     case LETTER_REFUSED:
@@ -176,7 +214,7 @@ void home_receive(struct home *h, struct msg *m)
 }
 
 /* The adapter: whatever is published from now on arrives. */
-static void opened(void *context, uint64_t channel_id)
+static void opened(void *context, uint64_t channel_id, const struct adapter_kept *kept)
 {
     struct home_channel *c = home_channel_by_id(context, channel_id);
     struct list waiting;
@@ -184,6 +222,7 @@ static void opened(void *context, uint64_t channel_id)
     if (!c || c->open)
         return;
     c->open = true;
+    home_channel_keep(c, kept->frame, loop_now(c->home->worker->loop) + kept->ttl_ms);
     c->n_subs++; /* holds the channel while its subscriptions may be refused */
     list_init(&waiting);
     list_splice(&waiting, &c->waiting);
@@ -201,8 +240,79 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
 {
     struct home_channel *c = home_channel_by_id(context, channel_id);
 
+    if (!c)
+        return;
+    if (e->terminate) {
+        home_channel_terminate(c);
+        return;
+    }
+    if (e->keep)
+        home_channel_keep(c, e->frame, loop_now(c->home->worker->loop) + e->keep * 1000ULL);
+    home_channel_deliver(c, e->frame, e->except);
+}
+
+static void add_member(const struct member *m, void *answer)
+{
+    lookup_add_member(answer, m->id);
+}
+
+static void add_facts(const struct home_channel *c, const struct lookup_query *q,
+                      struct lookup_answer *a)
+{
+    struct channel_facts *f;
+
+    if (!c->n_admitted && (!c->presence || presence_empty(c->presence)))
+        return;
+    f = lookup_add(a, c->adapter.name);
+    f->subscriptions = c->n_admitted;
+    if (!c->presence)
+        return;
+    f->users = c->presence->view.n;
+    if (q->attributes & LOOKUP_MEMBERS)
+        roster_each(&c->presence->view, add_member, a);
+}
+
+struct facts_walk {
+    const struct lookup_query *query;
+    struct lookup_answer *answer;
+};
+
+static void visit(struct hmap_node *node, void *context)
+{
+    const struct home_channel *c = CONTAINER_OF(node, struct home_channel, by_id);
+    const struct facts_walk *walk = context;
+
+    if (slice_eq(c->app->id, walk->query->app) &&
+        slice_starts(c->adapter.name, walk->query->prefix) && c->kind != CHANNEL_USER)
+        add_facts(c, walk->query, walk->answer);
+}
+
+/* The adapter: what is known here of the channels that a query asks about. */
+static void facts(void *context, const struct lookup_query *q, struct lookup_answer *a)
+{
+    struct home *h = context;
+    struct facts_walk walk = {q, a};
+    const struct app *app = apps_find_id(&h->worker->node->apps, q->app);
+    const struct home_channel *c;
+
+    if (!q->channel.p) {
+        hmap_each(&h->channels_by_id, visit, &walk);
+        return;
+    }
+    c = app ? home_channel_find(h, app, q->channel) : NULL;
     if (c)
-        home_channel_deliver(c, e->frame, e->except);
+        add_facts(c, q, a);
+}
+
+/* The adapter, on any thread: a call to make on this home's. */
+static void run_here(void *context, void (*fn)(void *arg, bool alive), void *arg)
+{
+    struct home *h = context;
+    struct msg_run *m = letter_alloc(LETTER_RUN, sizeof *m);
+
+    m->fn = fn;
+    m->arg = arg;
+    worker_post(NULL, h->worker, &m->msg);
 }
 
 void home_tick(struct home *h, uint64_t now)
@@ -225,7 +335,7 @@ void home_tick(struct home *h, uint64_t now)
 void home_init(struct home *h, struct worker *w, struct adapter *adapter,
                unsigned n_workers)
 {
-    static const struct adapter_sink sink = {opened, event};
+    static const struct adapter_sink sink = {opened, event, facts, run_here};
 
     h->worker = w;
     h->adapter = adapter;

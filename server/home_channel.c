@@ -14,7 +14,7 @@ static uint64_t name_hash(const struct home *h, const struct app *app, struct sl
     return hash_bytes(h->seed, name.p, name.n) ^ hash_u64(app->index);
 }
 
-static struct home_channel *find(struct home *h, const struct app *app, struct slice name,
+static struct home_channel *find_by_hash(struct home *h, const struct app *app, struct slice name,
                                  uint64_t hash)
 {
     struct hmap_node *n = hmap_first(&h->channels_by_name, hash);
@@ -26,6 +26,12 @@ static struct home_channel *find(struct home *h, const struct app *app, struct s
             return c;
     }
     return NULL;
+}
+
+struct home_channel *home_channel_find(struct home *h, const struct app *app,
+                                       struct slice name)
+{
+    return find_by_hash(h, app, name, name_hash(h, app, name));
 }
 
 struct home_channel *home_channel_by_id(struct home *h, uint64_t id)
@@ -45,7 +51,7 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
                                       enum channel_kind kind, struct slice name)
 {
     uint64_t hash = name_hash(h, app, name);
-    struct home_channel *c = find(h, app, name, hash);
+    struct home_channel *c = find_by_hash(h, app, name, hash);
 
     if (c)
         return c;
@@ -76,6 +82,8 @@ void home_channel_free(struct home_channel *c)
     free(c->presence);
     if (c->succeeded)
         frame_release(c->succeeded);
+    if (c->kept)
+        frame_release(c->kept);
     free((void *)(uintptr_t)c->adapter.name.p);
     free(c->per_edge);
     free(c);
@@ -93,6 +101,29 @@ void home_channel_drop_if_idle(struct home_channel *c)
     list_remove(&c->grace);
     list_remove(&c->counts);
     home_channel_free(c);
+}
+
+void home_channel_keep(struct home_channel *c, struct frame *f, uint64_t until)
+{
+    if (c->kept)
+        frame_release(c->kept);
+    c->kept = f ? frame_hold(f) : NULL;
+    c->kept_until = until;
+}
+
+void home_channel_terminate(struct home_channel *c)
+{
+    struct worker *w = c->home->worker;
+
+    for (unsigned edge = 0; edge < c->home->n_workers; edge++) {
+        struct msg_terminate *m;
+
+        if (!c->per_edge[edge])
+            continue;
+        m = letter_alloc(LETTER_TERMINATE, sizeof *m);
+        m->channel_id = c->adapter.id;
+        worker_post(w, worker_peer(w, edge), &m->msg);
+    }
 }
 
 void home_channel_deliver(struct home_channel *c, struct frame *f,

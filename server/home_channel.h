@@ -19,7 +19,9 @@ struct home_channel {
     struct presence *presence;  /* presence kinds, else NULL */
     struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
     uint64_t succeeded_version; /* of the view that it shows */
-    struct list grace, counts;  /* in the home's lists of those names */
+    struct list grace, counts; /* in the home's lists of those names */
+    struct frame *kept;        /* what a cache channel keeps for joiners, or NULL */
+    uint64_t kept_until;       /* ms, loop_now */
     struct adapter_channel adapter;
     unsigned *per_edge; /* admitted subscriptions by edge */
 };
@@ -39,7 +41,14 @@ struct home_sub {
 /** Finds or makes; made: the adapter is opened, and may have answered already. */
 struct home_channel *home_channel_get(struct home *h, const struct app *app,
                                       enum channel_kind kind, struct slice name);
+/** NULL if it has no life here. */
+struct home_channel *home_channel_find(struct home *h, const struct app *app,
+                                       struct slice name);
 struct home_channel *home_channel_by_id(struct home *h, uint64_t id);
+/** What joiners get behind their snapshot until then; f NULL: nothing. Borrows. */
+void home_channel_keep(struct home_channel *c, struct frame *f, uint64_t until);
+/** Ends the connections that are signed in as this user channel's user. */
+void home_channel_terminate(struct home_channel *c);
 /** Closes and frees a channel that has neither subscriptions nor members in grace. */
 void home_channel_drop_if_idle(struct home_channel *c);
 void home_channel_free(struct home_channel *c);

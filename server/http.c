@@ -1,49 +1,35 @@
-/* HTTP through lws: which route a request takes, its body, its reply. A reply is put
- * together in one buffer, head and body, and written at once; what the kernel doesn't
- * take lws keeps and sends on, and the connection is kept alive where the client wants
- * it. */
+/* HTTP through lws: the request's parts, its body, its reply. lws hands over the path and the
+ * parameters decoded and split, and the bytes as sent are gone by then; what signatures cover
+ * is put together again, escaped as encodeURIComponent does (protocol/api_sign.h knows what
+ * else an SDK may have signed).
+ *
+ * A reply is put together in one buffer, head and body, and written at once; what the kernel
+ * doesn't take lws keeps and sends on. A handler may answer later: then the reply waits for
+ * lws's writeable callback. lws may free the session within lws_http_transaction_completed, so
+ * the session's pointer to the request is taken before. */
 #include "server/http.h"
 
 #include <libwebsockets.h>
 #include <stdlib.h>
 
 #include "server/base/xalloc.h"
-#include "server/demo.h"
+#include "server/http_route.h"
 #include "server/node.h"
 #include "server/worker.h"
 
-enum {
-    HEAD_MAX = 1024, /* bytes of a reply's head */
-    BODY_MAX = 100 * 1024,
+enum { HEAD_MAX = 1024 }; /* bytes of a reply's head */
+
+static const struct {
+    const char *name;
+    enum lws_token_indexes token;
+} methods[] = {
+    {"GET", WSI_TOKEN_GET_URI},         {"POST", WSI_TOKEN_POST_URI},
+    {"OPTIONS", WSI_TOKEN_OPTIONS_URI}, {"PUT", WSI_TOKEN_PUT_URI},
+    {"PATCH", WSI_TOKEN_PATCH_URI},     {"DELETE", WSI_TOKEN_DELETE_URI},
+    {"HEAD", WSI_TOKEN_HEAD_URI},
 };
 
-typedef void handler_fn(struct node *n, struct slice body, struct http_reply *reply);
-
-struct route {
-    const char *method, *path;
-    handler_fn *handler;
-    bool demo; /* exists only with demo = true */
-};
-
-static const struct route routes[] = {
-    {"GET", "/", demo_get_page, true},
-    {"GET", "/demo.json", demo_get_settings, true},
-    {"POST", "/pusher/auth", demo_post_auth, true},
-};
-
-struct http_request {
-    struct worker *worker;
-    struct lws *wsi;
-    const struct route *route;
-    struct buf body;
-};
-
-void http_reply_text(struct http_reply *reply, unsigned status, const char *text)
-{
-    reply->status = status;
-    reply->type = "text/plain; charset=utf-8";
-    buf_addf(&reply->body, "%s\n", text);
-}
+/* The reply */
 
 static bool put_header(struct lws *wsi, const char *name, const char *value,
                        unsigned char **p, unsigned char *end)
@@ -53,155 +39,309 @@ static bool put_header(struct lws *wsi, const char *name, const char *value,
                                        p, end) == 0;
 }
 
-static bool put_head(struct lws *wsi, const struct http_reply *reply, unsigned char **p,
-                     unsigned char *end)
+static bool put_cors(const struct http_request *r, unsigned char **p, unsigned char *end)
 {
-    if (lws_add_http_common_headers(wsi, reply->status, reply->type, reply->body.n, p,
-                                    end))
-        return false;
-    if (reply->allow && !put_header(wsi, "allow:", reply->allow, p, end))
-        return false;
-    if (reply->close && !put_header(wsi, "connection:", "close", p, end))
-        return false;
-    return lws_finalize_http_header(wsi, p, end) == 0;
+    char origin[256];
+
+    if (!r->origin.n || r->origin.n >= sizeof origin ||
+        !http_origin_allowed(r->worker->node->conf, r->origin))
+        return true;
+    memcpy(origin, r->origin.p, r->origin.n);
+    origin[r->origin.n] = '\0';
+    return put_header(r->wsi, "access-control-allow-origin:", origin, p, end) &&
+           put_header(r->wsi, "vary:", "Origin", p, end) &&
+           (!slice_is(r->method, "OPTIONS") ||
+            (put_header(r->wsi, "access-control-allow-methods:", "GET, POST, OPTIONS", p,
+                        end) &&
+             put_header(r->wsi, "access-control-allow-headers:", "Content-Type", p, end) &&
+             put_header(r->wsi, "access-control-max-age:", "86400", p, end)));
 }
 
-/* Takes the reply's body. False: it could not be sent. */
-static bool write_reply(struct lws *wsi, struct http_reply *reply)
+static bool put_head(struct http_request *r, unsigned char **p, unsigned char *end)
 {
-    unsigned char *bytes = xmalloc(LWS_PRE + HEAD_MAX + reply->body.n);
+    char retry[16];
+
+    snprintf(retry, sizeof retry, "%u", r->reply.retry);
+    if (lws_add_http_common_headers(r->wsi, r->reply.status, r->reply.type,
+                                    r->reply.body.n, p, end))
+        return false;
+    if (r->reply.allow && !put_header(r->wsi, "allow:", r->reply.allow, p, end))
+        return false;
+    if (r->reply.retry && !put_header(r->wsi, "retry-after:", retry, p, end))
+        return false;
+    if (r->reply.close && !put_header(r->wsi, "connection:", "close", p, end))
+        return false;
+    return put_cors(r, p, end) && lws_finalize_http_header(r->wsi, p, end) == 0;
+}
+
+static bool write_reply(struct http_request *r)
+{
+    size_t n = r->reply.body.n;
+    unsigned char *bytes = xmalloc(LWS_PRE + HEAD_MAX + n);
     unsigned char *head = bytes + LWS_PRE, *p = head;
-    bool ok = put_head(wsi, reply, &p, head + HEAD_MAX);
+    bool ok = put_head(r, &p, head + HEAD_MAX);
 
     if (ok) {
-        if (reply->body.n)
-            memcpy(p, reply->body.p, reply->body.n);
-        p += reply->body.n;
-        ok = lws_write(wsi, head, (size_t)(p - head), LWS_WRITE_HTTP) >= 0;
+        if (n)
+            memcpy(p, r->reply.body.p, n);
+        p += n;
+        ok = lws_write(r->wsi, head, (size_t)(p - head), LWS_WRITE_HTTP) >= 0;
     }
     free(bytes);
-    buf_fini(&reply->body);
     return ok;
 }
 
-/* Takes the reply's body. Returns false if the connection is to be closed. */
-static bool send_reply(struct lws *wsi, struct http_reply *reply)
+/* Sends the reply and frees the request; false if the connection is to be closed. */
+static bool send_reply(struct http_request *r)
 {
-    return write_reply(wsi, reply) && !reply->close &&
-           lws_http_transaction_completed(wsi) == 0;
+    struct lws *wsi = r->wsi;
+    bool keep = write_reply(r) && !r->reply.close;
+
+    http_request_free(r);
+    return keep && lws_http_transaction_completed(wsi) == 0;
 }
 
-/* A refusal before the body has been read: then the connection can't go on. */
-static bool send_refusal(struct lws *wsi, unsigned status, const char *text,
-                         const char *allow, bool body_unread)
+void http_finish(struct http_request *r, const char *type)
 {
-    struct http_reply reply = {.allow = allow, .close = body_unread};
-
-    http_reply_text(&reply, status, text);
-    return send_reply(wsi, &reply);
+    if (!r->reply.status)
+        r->reply.status = 200;
+    r->reply.type = type;
+    r->finished = true;
+    if (!r->in_callback)
+        lws_callback_on_writable(r->wsi);
 }
 
-static const char *method_of(struct lws *wsi)
+void http_reply_text(struct http_request *r, unsigned status, const char *text)
 {
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_GET_URI))
-        return "GET";
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI))
-        return "POST";
-    return "";
+    r->reply.status = status;
+    buf_addf(&r->reply.body, "%s\n", text);
+    http_finish(r, "text/plain; charset=utf-8");
+}
+
+void http_reply_later(struct http_request *r, unsigned status, unsigned retry_s,
+                      const char *text)
+{
+    r->reply.retry = retry_s;
+    http_reply_text(r, status, text);
+}
+
+/* The request */
+
+static struct slice kept(struct http_request *r, size_t from)
+{
+    return (struct slice){r->text.p + from, r->text.n - from};
+}
+
+static void escape(struct buf *out, struct slice s, const char *also_plain)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                "0123456789-_.!~*'()";
+
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] && (strchr(plain, s.p[i]) || strchr(also_plain, s.p[i])))
+            buf_add_char(out, s.p[i]);
+        else
+            buf_addf(out, "%%%02X", (unsigned char)s.p[i]);
+    }
+}
+
+/* name=value, where lws has decoded either: the first `=` is the one that was sent. */
+static void escape_parameter(struct buf *out, struct slice s)
+{
+    const char *equals = memchr(s.p, '=', s.n);
+    size_t n = equals ? (size_t)(equals - s.p) : s.n;
+
+    escape(out, (struct slice){s.p, n}, "[]");
+    if (!equals)
+        return;
+    buf_add_char(out, '=');
+    escape(out, (struct slice){equals + 1, s.n - n - 1}, "");
+}
+
+static void take_query(struct http_request *r, struct buf *out)
+{
+    char text[4096];
+    int n;
+
+    for (int i = 0;
+         (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS,
+                                    i)) >= 0;
+         i++) {
+        if (i)
+            buf_add_char(out, '&');
+        escape_parameter(out, (struct slice){text, (size_t)n});
+    }
+}
+
+static void take_header(struct http_request *r, enum lws_token_indexes token,
+                        struct buf *out)
+{
+    char text[1024];
+    int n = lws_hdr_copy(r->wsi, text, sizeof text, token);
+
+    if (n > 0)
+        buf_add(out, text, (size_t)n);
 }
 
 static struct slice without_prefix(struct slice uri, const char *prefix)
 {
     struct slice p = slice_of(prefix);
 
-    if (!slice_starts(uri, p))
+    if (!slice_starts(uri, p) || (uri.n > p.n && uri.p[p.n] != '/'))
         return SLICE_NONE;
     uri = (struct slice){uri.p + p.n, uri.n - p.n};
     return uri.n ? uri : SLICE("/");
 }
 
-/* The route of this path and method; *allow: the method that the path does have. */
-static const struct route *find_route(struct worker *w, struct slice uri,
-                                      const char *method, const char **allow)
+/* Every part is copied into one buffer first, then cut, since it moves as it grows. */
+static void take_parts(struct http_request *r, struct slice decoded)
 {
-    const struct conf *conf = w->node->conf;
-    struct slice path = without_prefix(uri, conf->path_prefix);
+    size_t at[4];
 
-    *allow = NULL;
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-        if (!slice_is(path, routes[i].path) || (routes[i].demo && !conf->demo))
-            continue;
-        if (strcmp(routes[i].method, method) == 0)
-            return &routes[i];
-        *allow = routes[i].method;
+    escape(&r->text, decoded, "/@=,;:$&+"); /* as they stand in paths */
+    at[0] = r->text.n;
+    take_query(r, &r->text);
+    at[1] = r->text.n;
+    take_header(r, WSI_TOKEN_ORIGIN, &r->text);
+    at[2] = r->text.n;
+    take_header(r, WSI_TOKEN_HTTP_AUTHORIZATION, &r->text);
+    at[3] = r->text.n;
+    buf_add_slice(&r->text, decoded); /* the arguments are cut from here */
+    r->path = (struct slice){r->text.p, at[0]};
+    r->query = (struct slice){r->text.p + at[0], at[1] - at[0]};
+    r->origin = (struct slice){r->text.p + at[1], at[2] - at[1]};
+    r->authorization = (struct slice){r->text.p + at[2], at[3] - at[2]};
+}
+
+static struct slice method_of(struct lws *wsi)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (lws_hdr_total_length(wsi, methods[i].token))
+            return slice_of(methods[i].name);
     }
-    return NULL;
+    return SLICE("");
 }
 
-static bool reply_with(struct lws *wsi, struct worker *w, const struct route *route,
-                       struct slice body)
+static struct http_request *request_alloc(struct worker *w, struct lws *wsi,
+                                          struct slice uri)
 {
-    struct http_reply reply = {0};
+    struct http_request *r = xcalloc(1, sizeof *r);
+    struct slice decoded = without_prefix(uri, w->node->conf->path_prefix);
+    size_t decoded_at;
 
-    route->handler(w->node, body, &reply);
-    return send_reply(wsi, &reply);
+    r->worker = w;
+    r->wsi = wsi;
+    r->method = method_of(wsi);
+    r->in_callback = true;
+    if (!decoded.p)
+        return r;
+    take_parts(r, decoded);
+    decoded_at = r->text.n - decoded.n;
+    r->route = http_route_find(w->node->conf, r->method, kept(r, decoded_at), r->args,
+                               &r->reply.allow);
+    return r;
 }
 
-/* A POST's length must be known: lws can't read chunked bodies (LIBRARIES.md 13). 0, or
- * the status of the refusal. */
-static unsigned body_fault(struct lws *wsi, long long *length)
+void http_request_free(struct http_request *r)
 {
+    if (!r)
+        return;
+    if (r->end_state)
+        r->end_state(r);
+    buf_fini(&r->text);
+    buf_fini(&r->body);
+    buf_fini(&r->reply.body);
+    free(r);
+}
+
+/* A body's length must be known: lws can't read chunked ones (LIBRARIES.md 13). 0, or the
+ * status of the refusal. */
+static unsigned body_fault(struct http_request *r, long long *length)
+{
+    long long limit = r->worker->node->conf->max_http_body_kb * 1024LL;
     char text[32];
+    int n = lws_hdr_copy(r->wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) ||
-        lws_hdr_copy(wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
+    if (lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING))
         return 411;
+    if (n <= 0)
+        return slice_is(r->method, "POST") ? 411 : 0;
     *length = atoll(text);
-    return *length < 0 || *length > BODY_MAX ? 413 : 0;
+    return *length < 0 || *length > limit ? 413 : 0;
+}
+
+/* Answers what no route can. True: answered. */
+static bool refuse(struct http_request *r, unsigned fault, bool body_comes)
+{
+    r->reply.close = body_comes; /* it stays unread */
+    if (fault == 411) {
+        http_reply_text(r, 411, "Content-Length is required");
+    } else if (fault) {
+        http_reply_text(r, 413, "Body too large");
+    } else if (!r->route && slice_is(r->method, "OPTIONS") && r->origin.n &&
+               http_origin_allowed(r->worker->node->conf, r->origin)) {
+        r->reply.allow = NULL;
+        r->reply.status = 204;
+        http_finish(r, "text/plain");
+    } else if (!r->route && r->reply.allow) {
+        http_reply_text(r, 405, "Method not allowed");
+    } else if (!r->route) {
+        http_reply_text(r, 404, "Not found");
+    } else {
+        r->reply.close = false;
+        return false;
+    }
+    return true;
+}
+
+/* Lets the route answer; the request stays in *slot if it will do so later. */
+static bool answer(struct http_request **slot)
+{
+    struct http_request *r = *slot;
+
+    r->in_callback = true;
+    r->route->handler(r);
+    r->in_callback = false;
+    if (!r->finished)
+        return true;
+    *slot = NULL;
+    return send_reply(r);
 }
 
 bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
-                struct http_request **out)
+                struct http_request **slot)
 {
-    const char *method = method_of(wsi), *allow;
-    const struct route *route = find_route(w, uri, method, &allow);
-    bool post = strcmp(method, "POST") == 0;
+    struct http_request *r = request_alloc(w, wsi, uri);
     long long length = 0;
-    unsigned fault = post ? body_fault(wsi, &length) : 0;
-    bool unread = fault || length;
+    unsigned fault = body_fault(r, &length);
 
-    if (fault)
-        return send_refusal(
-            wsi, fault, fault == 411 ? "Content-Length is required" : "Body too large",
-            NULL, true);
-    if (!route)
-        return send_refusal(wsi, allow ? 405 : 404,
-                            allow ? "Method not allowed" : "Not found", allow, unread);
-    if (!length)
-        return reply_with(wsi, w, route, SLICE(""));
-    *out = xcalloc(1, sizeof **out);
-    **out = (struct http_request){.worker = w, .wsi = wsi, .route = route};
-    return true;
+    if (refuse(r, fault, fault || length > 0))
+        return send_reply(r);
+    *slot = r;
+    return length > 0 ? true : answer(slot);
 }
 
 bool http_body(struct http_request *r, struct slice piece)
 {
-    if (r->body.n + piece.n > BODY_MAX)
+    if (r->body.n + piece.n > r->worker->node->conf->max_http_body_kb * (size_t)1024)
         return false; /* more than its Content-Length said */
     buf_add_slice(&r->body, piece);
     return true;
 }
 
-bool http_end(struct http_request *r)
+bool http_end(struct http_request **slot)
 {
-    return reply_with(r->wsi, r->worker, r->route, buf_slice(&r->body));
+    return answer(slot);
 }
 
-void http_request_free(struct http_request *r)
+bool http_writeable(struct http_request **slot)
 {
-    if (r)
-        buf_fini(&r->body);
-    free(r);
+    struct http_request *r = *slot;
+
+    if (!r || !r->finished)
+        return true;
+    *slot = NULL;
+    return send_reply(r);
 }
 
 static const char *upgrade_fault(struct lws *wsi, struct slice to)
@@ -214,17 +354,20 @@ static const char *upgrade_fault(struct lws *wsi, struct slice to)
         strcmp(version, "13") != 0)
         return "Sec-WebSocket-Version must be 13"; /* lws would take any for 13 */
     if (lws_hdr_total_length(wsi, WSI_TOKEN_PROTOCOL))
-        return "No Sec-WebSocket-Protocol is spoken"; /* lws would close without a word */
+        return "No Sec-WebSocket-Protocol is spoken"; /* lws closes without a word */
     return NULL;
 }
 
 int http_check_upgrade(struct lws *wsi, struct slice to)
 {
     const char *fault = upgrade_fault(wsi, to);
-    struct http_reply reply = {0};
+    struct http_request r = {.wsi = wsi, .in_callback = true};
+    bool ok;
 
     if (!fault)
         return 0;
-    http_reply_text(&reply, 400, fault);
-    return write_reply(wsi, &reply) ? 1 : -1;
+    http_reply_text(&r, 400, fault);
+    ok = write_reply(&r);
+    buf_fini(&r.reply.body);
+    return ok ? 1 : -1;
 }

@@ -1,9 +1,10 @@
-/* Plain HTTP on the same port: one request at a time on a connection, answered whole. The
- * worker's thread only. */
+/* Plain HTTP on the same port: one request at a time on a connection, answered whole, at once
+ * or later. The worker's thread only. socket.c drives it; api*.c, demo.c and health.c answer. */
 #ifndef MUSTER_SERVER_HTTP_H
 #define MUSTER_SERVER_HTTP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "server/base/buf.h"
 #include "server/base/slice.h"
@@ -12,30 +13,69 @@ struct http_request;
 struct lws;
 struct worker;
 
-/** A request's head has come. Replies at once, or returns a request that waits for its
- * body
- * (*out, caller ends it with http_request_free); false: the callback must return -1. */
+typedef void http_handler_fn(struct http_request *r);
+
+enum { HTTP_ARGS_MAX = 2 };
+
+/* A path that is served; each `*` in it is an argument. */
+struct http_route {
+    const char *method, *path;
+    http_handler_fn *handler;
+    bool demo; /* exists only with demo = true */
+};
+
+/* What a handler reads, and the reply that it fills in before http_finish. */
+struct http_request {
+    struct worker *worker;
+    struct slice method;
+    struct slice path;   /* behind path_prefix, escaped as encodeURIComponent does */
+    struct slice query;  /* escaped likewise; absent without one */
+    struct slice origin; /* absent without one */
+    struct slice authorization;
+    struct slice args[HTTP_ARGS_MAX]; /* of the route's path, decoded */
+    struct buf body;
+    struct {
+        unsigned status;
+        const char *type;  /* Content-Type; static */
+        const char *allow; /* Allow; static, or NULL */
+        unsigned retry;    /* Retry-After in s; 0 none */
+        bool close;        /* the connection ends with this reply */
+        struct buf body;
+    } reply;
+    void *state; /* the handler's own, until the reply; ended by end_state */
+    void (*end_state)(struct http_request *r);
+    /* http.c's own */
+    struct lws *wsi;
+    const struct http_route *route;
+    struct buf text;
+    bool in_callback, finished;
+};
+
+/** Sets a reply of one line of plain text, and finishes. */
+void http_reply_text(struct http_request *r, unsigned status, const char *text);
+/** As http_reply_text, with the status's usual headers for a refusal over a limit. */
+void http_reply_later(struct http_request *r, unsigned status, unsigned retry_s,
+                      const char *text);
+/** The body of the reply is complete: sends it as this type with status 200. r is gone at
+ * the latest when the handler returns. */
+void http_finish(struct http_request *r, const char *type);
+
+/* For socket.c. Where these return false, the lws callback must return -1. */
+
+/** A request's head has come. *slot: where the session keeps the request until it has been
+ * answered. */
 bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
-                struct http_request **out);
-/** A piece of the body. False as above. */
+                struct http_request **slot);
+/** A piece of the body. */
 bool http_body(struct http_request *r, struct slice piece);
-/** The body is complete: replies. False as above. */
-bool http_end(struct http_request *r);
+/** The body is complete. */
+bool http_end(struct http_request **slot);
+/** lws says that the connection is writeable: a late reply goes out. */
+bool http_writeable(struct http_request **slot);
 /** A request asks for an upgrade to this protocol: 0 lets it go on; otherwise what the
  * callback must return (it was replied to where that is 1). */
 int http_check_upgrade(struct lws *wsi, struct slice to);
+/** The connection has gone, or the reply is out. NULL is fine. */
 void http_request_free(struct http_request *r);
-
-/* What a handler of a route fills in. */
-struct http_reply {
-    unsigned status;
-    const char *type;  /* Content-Type; static */
-    const char *allow; /* Allow; static, or NULL */
-    bool close;        /* the connection ends with this reply */
-    struct buf body;
-};
-
-/** Replies with one line of plain text. */
-void http_reply_text(struct http_reply *reply, unsigned status, const char *text);
 
 #endif

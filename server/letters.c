@@ -41,6 +41,18 @@ void letter_free(struct msg *m)
     case LETTER_PUBLISH:
         release(((struct msg_publish *)m)->frame);
         break;
+    case LETTER_EMIT:
+        release(((struct msg_emit *)m)->frame);
+        break;
+    case LETTER_ANSWER:
+        if (((struct msg_answer *)m)->answer)
+            lookup_answer_free(((struct msg_answer *)m)->answer);
+        break;
+    case LETTER_RUN:
+        if (((struct msg_run *)m)->fn)
+            ((struct msg_run *)m)->fn(((struct msg_run *)m)->arg, false);
+        break;
+    case LETTER_TERMINATE:
     case LETTER_REFUSED:
     case LETTER_DRAIN:
     case LETTER_SUBSCRIBE:

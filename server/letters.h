@@ -23,12 +23,16 @@ enum letter_kind {
     LETTER_SUBSCRIBED, /* home: a subscribe was let in */
     LETTER_REFUSED,    /* home: it was not */
     LETTER_DELIVER,    /* home: a frame for all subscribers of a channel */
+    LETTER_TERMINATE,  /* home: end the connections signed in as a channel's user */
     LETTER_DRAIN,      /* node: say 4200 to everyone, then stop */
     /* to a home */
     LETTER_SUBSCRIBE,
     LETTER_UNSUBSCRIBE,
-    LETTER_PUBLISH,
+    LETTER_PUBLISH, /* from a subscriber */
+    LETTER_EMIT,    /* from the HTTP API, to a channel that may have no subscriber */
+    LETTER_RUN,     /* an adapter: a call to make on the home's thread */
     /* to a worker */
+    LETTER_ANSWER, /* a lookup's answer, for an HTTP request */
     LETTER_STOP,
 };
 
@@ -70,12 +74,40 @@ struct msg_publish {
     struct socket_id except;
 };
 
+struct msg_emit {
+    struct msg msg;
+    const struct app *app;
+    struct frame *frame; /* held; NULL: terminate */
+    struct socket_id except;
+    struct slice channel;
+    struct slice data; /* raw JSON, where the channel is to keep it */
+    unsigned keep;     /* s; 0 not */
+    char bytes[];
+};
+
+struct msg_run {
+    struct msg msg;
+    void (*fn)(void *arg, bool alive); /* NULL once it has been called */
+    void *arg;
+};
+
+struct msg_answer {
+    struct msg msg;
+    uint64_t call;
+    struct lookup_answer *answer; /* owned */
+};
+
+struct msg_terminate {
+    struct msg msg;
+    uint64_t channel_id;
+};
+
 struct msg_subscribed {
     struct msg msg;
     uint64_t sub_id;
     uint64_t channel_id;
     struct frame *frame; /* subscription_succeeded, held */
-    struct frame *after; /* what follows it at once (cache_miss), held, or NULL */
+    struct frame *after; /* what follows it at once (kept event, cache_miss), held, or NULL */
 };
 
 struct msg_refused {

@@ -111,7 +111,7 @@ enum err node_start(struct node **out, const struct conf *conf)
     n->conf = conf;
     set_descriptor_limit(conf);
     apps_init(&n->apps, conf);
-    n->adapter = local_adapter_alloc(WORKERS_MAX);
+    n->adapter = local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
     err = make_workers(n);
     if (!err)
         err = acceptor_alloc(&n->acceptor, n);

@@ -33,7 +33,7 @@ enum {
 struct session {
     struct conn *conn;            /* a WebSocket */
     struct buf *partial;          /* the message so far; NULL between messages */
-    struct http_request *request; /* an HTTP request that waits for its body */
+    struct http_request *request; /* an HTTP request that waits for its body or answer */
 };
 
 struct socket_server {
@@ -183,11 +183,9 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
     } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
         keep = http_body(s->request, in);
     } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
-        struct http_request *request = s->request;
-
-        s->request = NULL; /* the reply may make lws free the session, kept alive or not */
-        keep = http_end(request);
-        http_request_free(request);
+        keep = http_end(&s->request); /* which may make lws free the session */
+    } else if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
+        keep = http_writeable(&s->request);
     } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
         end_request(s);
     }
@@ -210,6 +208,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_HTTP:
     case LWS_CALLBACK_HTTP_BODY:
     case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+    case LWS_CALLBACK_HTTP_WRITEABLE:
     case LWS_CALLBACK_CLOSED_HTTP:
         return user ? http(wsi, reason, user, bytes) : 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:

@@ -28,6 +28,13 @@ void worker_post(struct worker *from, struct worker *to, struct msg *m)
     to->own_end = &m->letter.next;
 }
 
+static void answered(struct worker *w, struct msg_answer *m)
+{
+    api_answered(&w->calls, m->call, m->answer);
+    m->answer = NULL;
+    letter_free(&m->msg);
+}
+
 static void receive(struct worker *w, struct msg *m)
 {
     switch (m->kind) {
@@ -40,6 +47,10 @@ static void receive(struct worker *w, struct msg *m)
         letter_free(m);
         loop_stop(w->loop);
         break;
+    case LETTER_ANSWER:
+        answered(w, (struct msg_answer *)m);
+        break;
+    case LETTER_TERMINATE:
     case LETTER_SUBSCRIBED:
     case LETTER_REFUSED:
     case LETTER_DELIVER:
@@ -49,6 +60,8 @@ static void receive(struct worker *w, struct msg *m)
     case LETTER_SUBSCRIBE:
     case LETTER_UNSUBSCRIBE:
     case LETTER_PUBLISH:
+    case LETTER_EMIT:
+    case LETTER_RUN:
         home_receive(&w->home, m);
         break;
     }
@@ -117,6 +130,7 @@ enum err worker_init(struct worker *w, struct node *node, unsigned index)
     w->loop = loop_alloc(woken, turn_ends, w);
     mailbox_init(&w->inbox, wake, w->loop);
     edge_init(&w->edge, w);
+    api_calls_init(&w->calls);
     home_init(&w->home, w, node->adapter, node->n_workers);
     w->sockets = socket_server_alloc(w);
     return w->sockets ? ERR_NONE : ERR_LIBRARY;
@@ -168,6 +182,7 @@ void worker_fini(struct worker *w)
     free_all(mailbox_take(&w->inbox));
     home_fini(&w->home);
     edge_fini(&w->edge);
+    api_calls_fini(&w->calls);
     mailbox_fini(&w->inbox);
     loop_free(w->loop);
 }

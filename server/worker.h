@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "adapters/adapter.h"
+#include "server/api_call.h"
 #include "server/apps.h"
 #include "server/base/loop.h"
 #include "server/base/mailbox.h"
@@ -29,6 +30,7 @@ struct worker {
     struct socket_server *sockets;
     struct edge edge;
     struct home home;
+    struct api_calls calls;
     struct stats stats;
     struct loop_timer tick;
     pthread_t thread;
