@@ -39,11 +39,11 @@ struct adapter_channel {
 
 /* An event on its way: what every client of the channel is to receive. */
 struct adapter_event {
-    struct frame *frame;     /* ready made; borrowed, hold it to keep it. NULL: `terminate` */
+    struct frame *frame; /* ready made; borrowed, hold it to keep it. NULL: `terminate` */
     struct socket_id except; /* the socket that must not get it, or {0, 0} */
     struct slice data;       /* of an event that is kept: its raw JSON `data` */
     unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
-    bool terminate;          /* end the connections that are signed in as the channel's user */
+    bool terminate; /* end the connections that are signed in as the channel's user */
 };
 
 /* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
@@ -62,8 +62,8 @@ struct adapter_sink {
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
     /* Adds what this node knows of the channels that a query asks about. */
     void (*facts)(void *context, const struct lookup_query *q, struct lookup_answer *a);
-    /* Any thread: has fn(arg, true) called on the home's thread, or fn(arg, false) on some
-     * thread when the node ends before. */
+    /* Any thread: has fn(arg, true) called on the home's thread, or fn(arg, false) on
+     * some thread when the node ends before. */
     void (*run)(void *context, void (*fn)(void *arg, bool alive), void *arg);
 };
 

@@ -1,5 +1,6 @@
-/* One node by itself. Each home's own thread uses its own seat, so nothing here is shared; the
- * order of a channel's events is the order in which its home publishes them. */
+/* One node by itself. Each home's own thread uses its own seat, so nothing here is
+ * shared; the order of a channel's events is the order in which its home publishes them.
+ */
 #include "adapters/local.h"
 
 #include <stdlib.h>
@@ -66,7 +67,8 @@ struct asked {
     struct lookup_query *query;
 };
 
-static void add_kept(struct seat *s, const struct lookup_query *q, struct lookup_answer *a)
+static void add_kept(struct seat *s, const struct lookup_query *q,
+                     struct lookup_answer *a)
 {
     uint64_t now = clock_ms();
     const struct kept_event *e;

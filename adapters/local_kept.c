@@ -63,8 +63,8 @@ static struct slice copy(char **at, struct slice s)
     return copied;
 }
 
-static struct kept_event *make(const struct adapter_channel *c, const struct adapter_event *e,
-                               size_t bytes)
+static struct kept_event *make(const struct adapter_channel *c,
+                               const struct adapter_event *e, size_t bytes)
 {
     struct kept_event *made = xcalloc(1, bytes);
     char *at = made->text;
@@ -77,8 +77,8 @@ static struct kept_event *make(const struct adapter_channel *c, const struct ada
     return made;
 }
 
-void kept_put(struct kept *k, const struct adapter_channel *c, const struct adapter_event *e,
-              uint64_t now)
+void kept_put(struct kept *k, const struct adapter_channel *c,
+              const struct adapter_event *e, uint64_t now)
 {
     uint64_t hash = hash_of(k, c->app, c->name);
     struct kept_event *old = find(k, c->app, c->name, hash), *made;

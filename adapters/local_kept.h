@@ -1,5 +1,5 @@
-/* What cache channels keep on a node by itself: the last published event of each, for a time,
- * within a bound on memory. Embedded; one thread. */
+/* What cache channels keep on a node by itself: the last published event of each, for a
+ * time, within a bound on memory. Embedded; one thread. */
 #ifndef MUSTER_ADAPTERS_LOCAL_KEPT_H
 #define MUSTER_ADAPTERS_LOCAL_KEPT_H
 
@@ -30,8 +30,8 @@ struct kept_event {
 void kept_init(struct kept *k, size_t max_bytes);
 void kept_fini(struct kept *k);
 /** Replaces what the channel kept. An event beyond the bound by itself is not kept. */
-void kept_put(struct kept *k, const struct adapter_channel *c, const struct adapter_event *e,
-              uint64_t now);
+void kept_put(struct kept *k, const struct adapter_channel *c,
+              const struct adapter_event *e, uint64_t now);
 /** NULL if the channel keeps nothing (any more); borrowed until the next call. */
 const struct kept_event *kept_get(struct kept *k, struct slice app, struct slice name,
                                   uint64_t now);

@@ -16,8 +16,7 @@ static struct slice copy(char **at, struct slice s)
 
 struct lookup_query *lookup_query_copy(const struct lookup_query *q)
 {
-    struct lookup_query *c =
-        xmalloc(sizeof *c + q->app.n + q->channel.n + q->prefix.n);
+    struct lookup_query *c = xmalloc(sizeof *c + q->app.n + q->channel.n + q->prefix.n);
     char *at = (char *)(c + 1);
 
     *c = *q;

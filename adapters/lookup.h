@@ -1,6 +1,7 @@
-/* Questions about channels, for the HTTP API: what the cluster knows, not the node. A query is
- * one channel, or all occupied ones of a prefix; an answer is a list of facts. An answer is
- * made on one thread, handed over, and read on another; nothing in it is shared. */
+/* Questions about channels, for the HTTP API: what the cluster knows, not the node. A
+ * query is one channel, or all occupied ones of a prefix; an answer is a list of facts.
+ * An answer is made on one thread, handed over, and read on another; nothing in it is
+ * shared. */
 #ifndef MUSTER_ADAPTERS_LOOKUP_H
 #define MUSTER_ADAPTERS_LOOKUP_H
 

@@ -63,7 +63,7 @@ const struct conf_key conf_keys[] = {
      .help = "Silence after which a connection is pinged; clients are told."},
     {"pong_timeout", UNSIGNED, "s", "30", 1, 3600, NODE(pong_timeout),
      .help = "Wait for the answer to that ping before the connection is closed."},
-    {"idle_timeout", UNSIGNED, "s", "86400", 0, 31536000, NODE(idle_timeout),
+    {"idle_timeout", UNSIGNED, "s", "86400", 0, 2592000, NODE(idle_timeout),
      .help = "Time without a subscription or command before closing; 0: never."},
     {"handshake_timeout", UNSIGNED, "s", "10", 1, 300, NODE(handshake_timeout),
      .help = "Time to complete the WebSocket handshake."},

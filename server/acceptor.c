@@ -68,6 +68,7 @@ static void pause_accepting(struct acceptor *a)
     if (!a->starved)
         log_error("acceptor.starved", "error=%s", strerror(errno));
     a->starved = true;
+    loop_cancel(a->loop, &a->retry);
     loop_ignore(a->loop, &a->readable);
     loop_after(a->loop, &a->retry, RETRY_MS, start_accepting, a);
 }
@@ -155,7 +156,7 @@ static void woken(void *context)
 {
     struct acceptor *a = context;
 
-    accept_some(a); /* the handshakes of those in the backlog are done: serve them */
+    accept_some(a); /* some of the backlog: they will be told 4200 instead of nothing */
     loop_stop(a->loop);
 }
 

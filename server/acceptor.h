@@ -12,8 +12,8 @@ struct node;
 enum err acceptor_alloc(struct acceptor **out, struct node *n) MUST_CHECK;
 /** Starts to accept; the workers must run. */
 enum err acceptor_start(struct acceptor *a) MUST_CHECK;
-/** Closes the listening socket and ends the thread; whoever waited in the backlog was
- * handed over before. Idempotent. */
+/** Closes the listening socket and ends the thread. What waited in its backlog is handed
+ * over before, one turn's worth. Idempotent. */
 void acceptor_stop(struct acceptor *a);
 /** After acceptor_stop. */
 void acceptor_free(struct acceptor *a);

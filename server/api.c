@@ -1,6 +1,7 @@
-/* What the requests of the HTTP API have in common (the app, its signature, its allowance), and
- * those that publish. An event is made into a frame for each of its channels and handed to the
- * channels' homes; the answer waits for nothing, unless the request asks for counts. */
+/* What the requests of the HTTP API have in common (the app, its signature, its
+ * allowance), and those that publish. An event is made into a frame for each of its
+ * channels and handed to the channels' homes; the answer waits for nothing, unless the
+ * request asks for counts. */
 #include "server/api.h"
 
 #include <time.h>
@@ -98,8 +99,8 @@ static void emit(struct http_request *r, struct app *app, struct slice channel,
 {
     struct worker *w = r->worker;
     bool kept = e && channel_is_cache(channel_kind_of(channel));
-    struct msg_emit *m = letter_alloc(
-        LETTER_EMIT, sizeof *m + channel.n + (kept ? e->data_raw.n : 0));
+    struct msg_emit *m =
+        letter_alloc(LETTER_EMIT, sizeof *m + channel.n + (kept ? e->data_raw.n : 0));
     char *at = m->bytes;
 
     m->app = app;
@@ -111,7 +112,21 @@ static void emit(struct http_request *r, struct app *app, struct slice channel,
         m->keep = w->node->conf->cache_ttl;
         m->data = copy(&at, e->data_raw);
     }
-    worker_post(w, worker_peer(w, home_of(app->id, channel, w->node->n_workers)), &m->msg);
+    worker_post(w, worker_peer(w, home_of(app->id, channel, w->node->n_workers)),
+                &m->msg);
+}
+
+static bool some_home_busy(struct http_request *r, const struct app *app,
+                           const struct api_body *b)
+{
+    struct worker *w = r->worker;
+
+    for (unsigned i = 0; i < b->n_channels; i++) {
+        if (worker_busy(
+                worker_peer(w, home_of(app->id, b->channels[i], w->node->n_workers))))
+            return true;
+    }
+    return false;
 }
 
 static void publish(struct http_request *r, struct app *app, const struct api_body *b)
@@ -128,8 +143,8 @@ static void publish(struct http_request *r, struct app *app, const struct api_bo
     }
 }
 
-/* The counts that an answer may carry, asked after the events have gone to the homes: each
- * home answers behind them. */
+/* The counts that an answer may carry, asked after the events have gone to the homes:
+ * each home answers behind them. */
 
 static void note_channel(struct buf *notes, struct slice channel, unsigned info)
 {
@@ -209,11 +224,12 @@ static void ask_counts(struct http_request *r, struct app *app, const struct api
             note_channel(&s->notes, channel, info);
             s->notes_n++;
             if (info)
-                api_ask(r, &(struct lookup_query){
-                               .app = app->id,
-                               .channel = channel,
-                               .home = home_of(app->id, channel, r->worker->node->n_workers),
-                           });
+                api_ask(r,
+                        &(struct lookup_query){
+                            .app = app->id,
+                            .channel = channel,
+                            .home = home_of(app->id, channel, r->worker->node->n_workers),
+                        });
         }
     }
     if (!s->asked)
@@ -241,6 +257,8 @@ static void post(struct http_request *r, struct app *app, parse_fn *parse, bool 
 
     if (status) {
         refuse(r, status, &why);
+    } else if (some_home_busy(r, app, &body)) {
+        http_reply_later(r, 503, 1, "The node is overloaded");
     } else if (api_allowed(r, app, API_EVENTS, body.n_events)) {
         publish(r, app, &body);
         if (wants_counts(&body)) {

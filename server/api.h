@@ -1,6 +1,6 @@
-/* The HTTP API (PROTOCOL.md 6): what backends ask and publish. Handlers of http_route.c: the
- * worker's thread that has the request. An event is answered when it is with its homes;
- * questions are put to the adapter, which knows the cluster's answer. */
+/* The HTTP API (PROTOCOL.md 6): what backends ask and publish. Handlers of http_route.c:
+ * the worker's thread that has the request. An event is answered when it is with its
+ * homes; questions are put to the adapter, which knows the cluster's answer. */
 #ifndef MUSTER_SERVER_API_H
 #define MUSTER_SERVER_API_H
 

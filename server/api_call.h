@@ -1,6 +1,6 @@
-/* Questions to the adapter on behalf of HTTP requests: each has a number, unique on its worker
- * for ever, so that an answer to a request that has gone finds nothing. The worker's thread
- * only. */
+/* Questions to the adapter on behalf of HTTP requests: each has a number, unique on its
+ * worker for ever, so that an answer to a request that has gone finds nothing. The
+ * worker's thread only. */
 #ifndef MUSTER_SERVER_API_CALL_H
 #define MUSTER_SERVER_API_CALL_H
 
@@ -21,10 +21,10 @@ typedef void api_done_fn(struct http_request *r, struct api_state *s);
 /* What a request waits for: its questions' answers, in the order of asking. */
 struct api_state {
     api_done_fn *done;
-    unsigned asked;    /* questions */
-    unsigned awaited;  /* answers */
-    bool unavailable;  /* some answer was */
-    unsigned info;     /* the handler's own */
+    unsigned asked;              /* questions */
+    unsigned awaited;            /* answers */
+    bool unavailable;            /* some answer was */
+    unsigned info;               /* the handler's own */
     struct api_answer **answers; /* by question: a list, several homes may answer one */
     struct buf notes;            /* the handler's own, as many as notes_n */
     unsigned notes_n;

@@ -112,7 +112,8 @@ static void show_channel(struct http_request *r, struct api_state *s)
     http_finish(r, json);
 }
 
-static void ask_channel(struct http_request *r, const struct app *app, unsigned attributes)
+static void ask_channel(struct http_request *r, const struct app *app,
+                        unsigned attributes)
 {
     struct slice channel = r->args[1];
 

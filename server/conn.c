@@ -174,17 +174,24 @@ static bool write_ring(struct conn *c)
     return true;
 }
 
+void conn_closed(struct conn *c, enum presence_exit how)
+{
+    if (c->state == CONN_CLOSED)
+        return;
+    c->state = CONN_CLOSED;
+    ring_drop(c, c->ring_n);
+    edge_goodbye(c, how);
+}
+
 bool conn_flush(struct conn *c)
 {
-    if (c->dead)
-        return false;
+    if (c->state == CONN_CLOSED)
+        return true;
     if (!write_ring(c)) {
-        c->dead = true;
-        ring_drop(c, c->ring_n);
+        conn_closed(c, EXIT_UNCLEAN);
         return false;
     }
-    if ((c->ring_n || (c->state == CONN_CLOSING && !c->close_sent)) &&
-        !c->awaits_writeable) {
+    if ((c->ring_n || c->state == CONN_CLOSING) && !c->awaits_writeable) {
         c->awaits_writeable = true;
         socket_want_write(c->wsi);
     }
@@ -194,17 +201,14 @@ bool conn_flush(struct conn *c)
 bool conn_writeable(struct conn *c)
 {
     c->awaits_writeable = false;
-    if (c->close_sent)
-        return true; /* lws leaves its write event on; a second close would cut the first
-                      */
     if (!conn_flush(c))
         return false;
-    if (c->state == CONN_CLOSING && !c->ring_n && !socket_busy(c->wsi)) {
-        c->close_sent = true;
-        socket_close_reason(c->wsi, c->close_code);
-        return false;
-    }
-    return true;
+    if (c->state != CONN_CLOSING || c->ring_n || socket_busy(c->wsi))
+        return true;
+    /* Once: lws leaves its write event on, and a second close would cut the first. */
+    c->state = CONN_CLOSED;
+    socket_close_reason(c->wsi, c->close_code);
+    return false;
 }
 
 /* A turn's batch may be longer than the bound though the client keeps up: what can be
@@ -225,7 +229,7 @@ static bool make_room(struct conn *c, uint32_t more)
 
 void conn_send_take(struct conn *c, struct frame *f)
 {
-    if (c->state != CONN_OPEN || c->dead || !make_room(c, f->len)) {
+    if (c->state != CONN_OPEN || !make_room(c, f->len)) {
         frame_release(f);
         return;
     }
@@ -241,17 +245,18 @@ void conn_send(struct conn *c, struct frame *f)
 
 static enum presence_exit exit_of(int code)
 {
-    return code == CLOSE_OVER_CAPACITY || code == CLOSE_RECONNECT ||
-                   code == CLOSE_NO_PONG || code == CLOSE_IDLE
+    return code == CLOSE_OVER_CAPACITY || code == CLOSE_RECONNECT || code == CLOSE_NO_PONG
                ? EXIT_UNCLEAN
                : EXIT_CLEAN;
 }
 
 void conn_close(struct conn *c, int code)
 {
-    if (c->state == CONN_CLOSING)
+    if (c->state != CONN_OPEN)
         return;
     c->state = CONN_CLOSING;
+    if (c->paused)
+        edge_resume(c); /* or its Close frame would never be read */
     c->close_code = (uint16_t)code;
     edge_goodbye(c, exit_of(code));
     wheel_arm(&c->edge->wheel, &c->timer, CLOSE_SECONDS);

@@ -19,8 +19,10 @@ struct lws;
 
 enum conn_state {
     CONN_OPEN,
-    CONN_CLOSING, /* what is in the ring goes out, then the close frame; nothing comes in
+    CONN_CLOSING, /* nothing comes in; what is in the ring goes out, then the close frame
                    */
+    CONN_CLOSED,  /* nothing goes out: lws has the close code, or closes by itself, or the
+                     socket is broken */
 };
 
 /* Who the connection is signed in as; one allocation. */
@@ -37,28 +39,28 @@ struct conn {
     struct socket_id id;
     struct list all;    /* in edge->conns */
     struct list dirty;  /* in edge->dirty, or alone */
-    struct list unread; /* in edge->unread, or alone */
+    struct list unread; /* in edge->unread or, paused, in edge->paused, or alone */
     struct list subs;
     struct wheel_entry timer;
     struct conn_user *user; /* signed in as; NULL: not */
     struct frame **ring;    /* NULL while at most one frame waits, in `only` */
     struct frame *only;
-    uint64_t client_event_at; /* µs: the rate limit's theoretical arrival time */
+    uint64_t client_events_spent, joins_spent; /* µs: as app_allowance has it */
     uint32_t ring_bytes;
     uint32_t opened;       /* ms, edge_now; differences are right across its wrap */
     uint32_t last_command; /* ms */
     uint32_t pinged;       /* ms, while awaits_pong */
+    uint32_t resume_at;    /* ms, while paused */
+    uint8_t paused_for;    /* the home whose backlog it waits for too */
     uint32_t ring_head, ring_n, ring_cap;
     uint32_t n_subs;
     uint16_t close_code;
     uint8_t state; /* enum conn_state */
     bool awaits_pong : 1;
     bool awaits_writeable : 1;
-    bool authorized : 1;  /* signed in, or let into a channel that needs a signature */
-    bool peer_closed : 1; /* its Close frame came */
-    bool counted : 1;     /* in the app's and the node's connections */
-    bool close_sent : 1; /* lws has the close code: it waits for the peer's Close frame */
-    bool dead : 1;       /* a write failed: lws is about to close it */
+    bool authorized : 1; /* signed in, or let into a channel that needs a signature */
+    bool counted : 1;    /* in the app's and the node's connections */
+    bool paused : 1;     /* nothing is read from it for a while */
 };
 
 /** For a socket that lws has just upgraded. */
@@ -75,6 +77,9 @@ void conn_send_take(struct conn *c, struct frame *f);
 bool conn_flush(struct conn *c);
 /** lws says that the socket is writeable. False: the callback must return -1. */
 bool conn_writeable(struct conn *c);
+/** lws closes it by itself, or the peer does: nothing goes out any more, and the channels
+ * are left now. Idempotent. */
+void conn_closed(struct conn *c, enum presence_exit how);
 /** Ends the connection with this close code: leaves its channels now, sends what is in
  * the ring, then the close frame, and is gone at the latest after 5 s. Idempotent. */
 void conn_close(struct conn *c, int code);

@@ -170,7 +170,7 @@ void demo_post_auth(struct http_request *r)
     read_form(&f, buf_slice(&r->body));
     if (f.app_key.n)
         app = apps_find(&n->apps, buf_slice(&f.app_key));
-    if (!app) {
+    if (!app || (app->index && !slice_is(app->id, "lobby"))) {
         http_reply_text(r, 404, "Unknown app_key");
     } else if (!f.socket_id.n || !f.channel.n || !form_is_text(&f)) {
         http_reply_text(r, 400, "socket_id and channel_name are required, in UTF-8");

@@ -20,6 +20,7 @@
 
 enum {
     SCRATCH_BYTES = 1 << 16,
+    RESUME_MS = 20,     /* between looks at paused connections */
     READS_A_TURN = 128, /* beside the loop's own: others wait for their turn meanwhile */
 };
 
@@ -29,6 +30,7 @@ void edge_init(struct edge *e, struct worker *w)
     list_init(&e->conns);
     list_init(&e->dirty);
     list_init(&e->unread);
+    list_init(&e->paused);
     e->reads = 0;
     hmap_init(&e->subs);
     hmap_init(&e->names);
@@ -344,6 +346,65 @@ bool edge_read_on(struct edge *e)
     e->reads++;
     socket_read_on(c->wsi);
     return true;
+}
+
+/* Backpressure. A client's commands become letters to homes, which may cost a home much
+ * more than they cost the edge: so whoever sends faster than its homes can follow, or
+ * joins and leaves in a loop, is read from more slowly. Nothing is lost; its commands
+ * wait in the kernel, as they do for a client on a slow link. */
+
+static bool must_wait(const struct conn *c)
+{
+    return (int32_t)(c->resume_at - edge_now(c->edge)) > 0 ||
+           worker_busy(worker_peer(c->edge->worker, c->paused_for));
+}
+
+static void resume_some(void *context)
+{
+    struct edge *e = context;
+    struct list *next;
+
+    for (struct list *at = e->paused.next; at != &e->paused; at = next) {
+        struct conn *c = CONTAINER_OF(at, struct conn, unread);
+
+        next = at->next;
+        if (!must_wait(c))
+            edge_resume(c);
+    }
+    if (!list_empty(&e->paused))
+        loop_after(e->worker->loop, &e->resume, RESUME_MS, resume_some, e);
+}
+
+void edge_pause(struct conn *c, unsigned home, uint64_t ms)
+{
+    struct edge *e = c->edge;
+
+    if (c->paused || c->state != CONN_OPEN)
+        return;
+    if (list_empty(&e->paused))
+        loop_after(e->worker->loop, &e->resume, RESUME_MS, resume_some, e);
+    c->paused = true;
+    c->paused_for = (uint8_t)home;
+    c->resume_at = edge_now(e) + (uint32_t)ms;
+    list_remove(&c->unread);
+    list_append(&e->paused, &c->unread);
+    socket_pause(c->wsi, true);
+}
+
+void edge_resume(struct conn *c)
+{
+    c->paused = false;
+    list_remove(&c->unread);
+    socket_pause(c->wsi, false);
+}
+
+void edge_post_home(struct conn *c, unsigned home, struct msg *m)
+{
+    struct worker *w = c->edge->worker, *to = worker_peer(w, home);
+
+    worker_post(w, to, m);
+    if (worker_busy(to))
+        edge_pause(c, home, 0);
 }
 
 void edge_flush(struct edge *e)

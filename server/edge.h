@@ -7,24 +7,28 @@
 
 #include "server/base/hmap.h"
 #include "server/base/list.h"
+#include "server/base/loop.h"
 #include "server/base/random.h"
 #include "server/base/hash.h"
 #include "server/base/wheel.h"
 #include "server/letters.h"
 
 struct conn;
+struct handshake;
 struct worker;
 
 struct edge {
     struct worker *worker;
-    struct list conns;    /* all of them */
-    struct list dirty;    /* those with frames to flush at the end of the turn */
-    struct list unread;   /* those whose last read ended inside a message */
-    unsigned reads;       /* of unread ones, this turn */
-    struct hmap subs;     /* by sub_id */
-    struct hmap names;    /* subscriptions by connection and channel name */
-    struct hmap channels; /* by channel id: struct edge_channel */
-    struct wheel wheel;   /* one entry a connection */
+    struct list conns;        /* all of them */
+    struct list dirty;        /* those with frames to flush at the end of the turn */
+    struct list unread;       /* those whose last read ended inside a message */
+    struct list paused;       /* those that are not read from for a while */
+    struct loop_timer resume; /* runs while there are any */
+    unsigned reads;           /* of unread ones, this turn */
+    struct hmap subs;         /* by sub_id */
+    struct hmap names;        /* subscriptions by connection and channel name */
+    struct hmap channels;     /* by channel id: struct edge_channel */
+    struct wheel wheel;       /* one entry a connection */
     struct random_pool random;
     struct hash_seed seed;
     uint64_t next_sub_id;
@@ -42,15 +46,16 @@ void edge_receive(struct edge *e, struct msg *m);
  * read. lws reads RX_BYTES at a time, so a sender's burst would otherwise come in as many
  * turns, each with its own writes to everyone. */
 bool edge_read_on(struct edge *e);
+/** Reads from a paused connection again. */
+void edge_resume(struct conn *c);
 /** The end of a turn: each connection with something to send is flushed once. */
 void edge_flush(struct edge *e);
 /** This turn's monotonic time in ms, its low 32 bits. */
 uint32_t edge_now(const struct edge *e);
 /** Once a second. */
 void edge_tick(struct edge *e);
-/** A WebSocket has been established: request is what its URL and headers say. Greets it,
- * or refuses it with pusher:error and the same close code (PROTOCOL.md 1). */
-struct handshake;
+/** A WebSocket has been established, and h is what its URL and headers say. Greets it, or
+ * refuses it with pusher:error and the same close code (PROTOCOL.md 1). */
 void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h);
 /** Something came from the client: it is alive. */
 void edge_heard(struct conn *c);

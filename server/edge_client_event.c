@@ -2,26 +2,18 @@
  * home, which decides their place in the channel's order. */
 #include "protocol/encode.h"
 #include "server/apps.h"
+#include "server/base/allowance.h"
 #include "server/edge_sub.h"
 #include "server/node.h"
 #include "server/worker.h"
 
-/* The rate limit, as a theoretical arrival time: each event costs 1/rate s, and a
- * second's worth may come at once. */
+/* Each event costs 1/rate s, and a second's worth may come at once. */
 static bool within_rate(struct conn *c)
 {
     unsigned rate = c->app->conf->max_client_events_per_second;
-    uint64_t now = loop_now(c->edge->worker->loop) * 1000; /* µs */
-    uint64_t cost = rate ? 1000000 / rate : 0;
 
-    if (!rate)
-        return true;
-    if (c->client_event_at < now)
-        c->client_event_at = now;
-    if (c->client_event_at + cost > now + 1000000)
-        return false;
-    c->client_event_at += cost;
-    return true;
+    return !rate || allowance_take(&c->client_events_spent, 1000000 / rate, 1000000,
+                                   loop_now(c->edge->worker->loop) * 1000);
 }
 
 /* NULL, or why the event is refused. */
@@ -51,7 +43,7 @@ static void publish(struct conn *c, const struct command *cmd, const struct edge
     m->channel_id = s->channel->id;
     m->frame = encode_client_event(cmd->event, cmd->channel, cmd->data, user);
     m->except = c->id;
-    worker_post(w, worker_peer(w, s->home), &m->msg);
+    edge_post_home(c, s->home, &m->msg);
     stat_add(&w->stats, client_events, 1);
 }
 

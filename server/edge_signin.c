@@ -38,8 +38,8 @@ static struct conn_user *copy_user(const struct user_data *user)
     return u;
 }
 
-/* Events to the user, and the end of its connections, reach every connection that is signed
- * in, whether or not the client subscribes to the channel too. */
+/* Events to the user, and the end of its connections, reach every connection that is
+ * signed in, whether or not the client subscribes to the channel too. */
 static void join_users_channel(struct conn *c)
 {
     static const struct user_data nobody = {{NULL, 0}, {NULL, 0}, {NULL, 0, 0}};

@@ -138,7 +138,7 @@ void edge_sub_leave(struct edge *e, struct edge_sub *s, enum presence_exit how)
         m->edge = e->worker->index;
         m->sub_id = s->id;
         m->how = how;
-        worker_post(e->worker, worker_peer(e->worker, s->home), &m->msg);
+        edge_post_home(s->conn, s->home, &m->msg);
     }
     edge_sub_remove(e, s);
 }

@@ -58,6 +58,10 @@ void edge_say_and_close(struct conn *c, int code);
 /** Asks the channel's home for the subscription. user: id and info on presence kinds. */
 void edge_ask_home(struct conn *c, struct slice channel, enum channel_kind kind,
                    const struct user_data *user, bool asked);
+/** Posts what a connection asks of a channel's home; takes the letter. */
+void edge_post_home(struct conn *c, unsigned home, struct msg *m);
+/** Reads nothing from the connection for ms, and as long as that home is busy. */
+void edge_pause(struct conn *c, unsigned home, uint64_t ms);
 /** Arms the connection's one timer for whatever is due first. */
 void edge_timer_arm(struct conn *c);
 

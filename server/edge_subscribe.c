@@ -5,6 +5,7 @@
 #include "protocol/channel_data.h"
 #include "protocol/encode.h"
 #include "server/apps.h"
+#include "server/base/allowance.h"
 #include "server/edge_sub.h"
 #include "server/node.h"
 #include "server/worker.h"
@@ -48,8 +49,8 @@ static bool room_for_one_more(struct conn *c, struct slice channel)
     return true;
 }
 
-/* Every sign-in has a subscription of its own to the user's channel; the client's subscribe
- * only asks for an answer. */
+/* Every sign-in has a subscription of its own to the user's channel; the client's
+ * subscribe only asks for an answer. */
 static void subscribe_user(struct conn *c, struct slice channel)
 {
     struct edge_sub *s = edge_sub_find(c->edge, c, channel);
@@ -169,7 +170,21 @@ void edge_ask_home(struct conn *c, struct slice channel, enum channel_kind kind,
     m->channel = copy(&at, channel);
     m->user_id = copy(&at, user->id);
     m->user_info = copy(&at, user->info);
-    worker_post(w, worker_peer(w, s->home), &m->msg);
+    edge_post_home(c, s->home, &m->msg);
+}
+
+/* Joining and leaving in a loop makes everyone else in the room hear of it. Nobody is
+ * refused, but past a burst a connection is read from no faster than this. */
+static void slow_down(struct conn *c, struct slice channel)
+{
+    enum { JOINS_A_SECOND = 50, JOINS_AT_ONCE = 200 };
+    uint64_t cost = 1000000 / JOINS_A_SECOND;
+    uint64_t over = allowance_spend(&c->joins_spent, cost, cost * JOINS_AT_ONCE,
+                                    loop_now(c->edge->worker->loop) * 1000);
+
+    if (over)
+        edge_pause(c, home_of(c->app->id, channel, c->edge->worker->home.n_workers),
+                   over / 1000 + 1);
 }
 
 static void subscribe_presence(struct conn *c, const struct command *cmd,
@@ -180,6 +195,7 @@ static void subscribe_presence(struct conn *c, const struct command *cmd,
     if (user_known(c, cmd, &user) && info_fits(c, cmd->channel, user.info))
         edge_ask_home(c, cmd->channel, kind, &user, true);
     user_data_fini(&user);
+    slow_down(c, cmd->channel);
 }
 
 void edge_subscribe(struct conn *c, const struct command *cmd)

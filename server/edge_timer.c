@@ -112,7 +112,7 @@ static void fire(struct wheel_entry *entry, void *context)
     uint32_t next, authorization, idle;
 
     (void)context;
-    if (c->state == CONN_CLOSING) {
+    if (c->state != CONN_OPEN) {
         socket_kill(c->wsi);
         return;
     }

@@ -36,6 +36,19 @@ static int protocol_fault(struct slice protocol)
     return 0;
 }
 
+/* True if a proxy says that the client came without TLS: several proxies make a list,
+ * whose first is the client's. Without the header nobody says so. */
+static bool plain_text(struct slice forwarded)
+{
+    const char *comma = forwarded.n ? memchr(forwarded.p, ',', forwarded.n) : NULL;
+    size_t n = comma ? (size_t)(comma - forwarded.p) : forwarded.n;
+
+    while (n && forwarded.p[n - 1] == ' ')
+        n--;
+    return n && !(n == 5 && strncasecmp(forwarded.p, "https", 5) == 0) &&
+           !(n == 3 && strncasecmp(forwarded.p, "wss", 3) == 0);
+}
+
 int handshake_check(const struct handshake *h, const struct apps *apps,
                     struct slice prefix, struct app **app)
 {
@@ -53,8 +66,7 @@ int handshake_check(const struct handshake *h, const struct apps *apps,
         return CLOSE_NO_APP;
     if (!(*app)->conf->enabled)
         return CLOSE_APP_DISABLED;
-    if ((*app)->conf->require_tls && h->forwarded_proto.n &&
-        !slice_is(h->forwarded_proto, "https") && !slice_is(h->forwarded_proto, "wss"))
+    if ((*app)->conf->require_tls && plain_text(h->forwarded_proto))
         return CLOSE_TLS_ONLY;
     if (!app_allows_origin(*app, h->origin))
         return CLOSE_UNAUTHORIZED;

@@ -48,6 +48,12 @@ static void post(struct home_sub *s, void *letter)
     worker_post(w, worker_peer(w, s->edge), letter);
 }
 
+static void answer_soon(struct home_channel *c)
+{
+    if (list_empty(&c->joining))
+        list_append(&c->home->joining, &c->joining);
+}
+
 /* Takes the letter: it is kept until the subscription is answered. */
 static void subscribe(struct home *h, struct msg_subscribe *m)
 {
@@ -61,22 +67,9 @@ static void subscribe(struct home *h, struct msg_subscribe *m)
     list_init(&s->waiting);
     hmap_insert(&h->subs, &s->by_id, sub_hash(s->edge, s->sub_id));
     c->n_subs++;
+    list_append(&c->waiting, &s->waiting);
     if (c->open)
-        home_sub_answer(s);
-    else
-        list_append(&c->waiting, &s->waiting);
-}
-
-void home_sub_answer(struct home_sub *s)
-{
-    struct presence *p = s->channel->presence;
-
-    if (p)
-        presence_join(p, &s->ref, s->request->user_id, s->request->user_info);
-    else
-        home_sub_admit(s);
-    if (s->refused)
-        home_sub_drop(s);
+        answer_soon(c);
 }
 
 static void forget_request(struct home_sub *s)
@@ -93,7 +86,7 @@ static struct frame *kept_or_miss(const struct home_channel *c)
     return encode_cache_miss(c->adapter.name);
 }
 
-void home_sub_admit(struct home_sub *s)
+static void admit(struct home_sub *s)
 {
     struct home_channel *c = s->channel;
     struct msg_subscribed *m = letter_alloc(LETTER_SUBSCRIBED, sizeof *m);
@@ -112,7 +105,7 @@ void home_sub_admit(struct home_sub *s)
     home_count_changed(c);
 }
 
-void home_sub_leave(struct home_sub *s, enum presence_exit how)
+static void leave(struct home_sub *s, enum presence_exit how)
 {
     struct home_channel *c = s->channel;
 
@@ -141,13 +134,62 @@ void home_sub_drop(struct home_sub *s)
     home_channel_drop_if_idle(c);
 }
 
+void home_sub_let_in(struct home_sub *s)
+{
+    list_append(&s->channel->admitting, &s->waiting);
+}
+
+static void ask_presence(struct home_sub *s)
+{
+    presence_join(s->channel->presence, &s->ref, s->request->user_id,
+                  s->request->user_info);
+    if (s->refused)
+        home_sub_drop(s);
+}
+
+/* All that wait join, then all that were let in are told: each with the same snapshot, in
+ * which they all are. Who is told later than somebody came has missed nothing: at its
+ * edge it gets the channel's frames from its own answer on. */
+static void answer_waiting(struct home_channel *c)
+{
+    while (!list_empty(&c->waiting)) {
+        struct home_sub *s = CONTAINER_OF(c->waiting.next, struct home_sub, waiting);
+
+        list_remove(&s->waiting);
+        if (c->presence)
+            ask_presence(s);
+        else
+            home_sub_let_in(s);
+    }
+    while (!list_empty(&c->admitting)) {
+        struct home_sub *s = CONTAINER_OF(c->admitting.next, struct home_sub, waiting);
+
+        list_remove(&s->waiting);
+        admit(s);
+    }
+}
+
+void home_turn_ends(struct home *h)
+{
+    while (!list_empty(&h->joining)) {
+        struct home_channel *c =
+            CONTAINER_OF(h->joining.next, struct home_channel, joining);
+
+        list_remove(&c->joining);
+        c->n_subs++; /* holds the channel while its subscriptions may be refused */
+        answer_waiting(c);
+        c->n_subs--;
+        home_channel_drop_if_idle(c);
+    }
+}
+
 static void unsubscribe(struct home *h, const struct msg_unsubscribe *m)
 {
     struct home_sub *s = find_sub(h, m->edge, m->sub_id);
 
     if (!s)
         return; /* it was refused, and the edge didn't know yet */
-    home_sub_leave(s, m->how);
+    leave(s, m->how);
     home_sub_drop(s);
 }
 
@@ -217,22 +259,13 @@ void home_receive(struct home *h, struct msg *m)
 static void opened(void *context, uint64_t channel_id, const struct adapter_kept *kept)
 {
     struct home_channel *c = home_channel_by_id(context, channel_id);
-    struct list waiting;
 
     if (!c || c->open)
         return;
     c->open = true;
     home_channel_keep(c, kept->frame, loop_now(c->home->worker->loop) + kept->ttl_ms);
-    c->n_subs++; /* holds the channel while its subscriptions may be refused */
-    list_init(&waiting);
-    list_splice(&waiting, &c->waiting);
-    while (!list_empty(&waiting)) {
-        struct home_sub *s = CONTAINER_OF(waiting.next, struct home_sub, waiting);
-
-        list_remove(&s->waiting);
-        home_sub_answer(s);
-    }
-    c->n_subs--;
+    if (!list_empty(&c->waiting))
+        answer_soon(c);
 }
 
 /* The adapter: the next event in the channel's order. */
@@ -247,7 +280,8 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
         return;
     }
     if (e->keep)
-        home_channel_keep(c, e->frame, loop_now(c->home->worker->loop) + e->keep * 1000ULL);
+        home_channel_keep(c, e->frame,
+                          loop_now(c->home->worker->loop) + e->keep * 1000ULL);
     home_channel_deliver(c, e->frame, e->except);
 }
 
@@ -342,6 +376,7 @@ void home_init(struct home *h, struct worker *w, struct adapter *adapter,
     hmap_init(&h->channels_by_name);
     hmap_init(&h->channels_by_id);
     hmap_init(&h->subs);
+    list_init(&h->joining);
     list_init(&h->grace);
     list_init(&h->counts);
     h->next_id = (uint64_t)w->index << 56; /* unique on the node */

@@ -19,9 +19,10 @@ struct home {
     struct adapter *adapter;
     struct hmap channels_by_name; /* app and name */
     struct hmap channels_by_id;
-    struct hmap subs;   /* by edge and sub_id */
-    struct list grace;  /* channels with a member in grace */
-    struct list counts; /* channels that owe a subscription_count */
+    struct hmap subs;    /* by edge and sub_id */
+    struct list joining; /* open channels with subscriptions to answer this turn */
+    struct list grace;   /* channels with a member in grace */
+    struct list counts;  /* channels that owe a subscription_count */
     uint64_t next_id;
     struct hash_seed seed;
     unsigned n_workers;
@@ -35,6 +36,9 @@ void home_init(struct home *h, struct worker *w, struct adapter *adapter,
 void home_fini(struct home *h);
 /** A letter of the kinds "to a home"; takes it. */
 void home_receive(struct home *h, struct msg *m);
+/** The end of a turn: the subscriptions that came in it are answered. One that was taken
+ * back meanwhile has cost nothing, and all that join a channel share one snapshot. */
+void home_turn_ends(struct home *h);
 /** Once a second. now: ms. */
 void home_tick(struct home *h, uint64_t now);
 /** Which of n_workers workers is the home of a channel: partition mod workers, where the

@@ -14,8 +14,8 @@ static uint64_t name_hash(const struct home *h, const struct app *app, struct sl
     return hash_bytes(h->seed, name.p, name.n) ^ hash_u64(app->index);
 }
 
-static struct home_channel *find_by_hash(struct home *h, const struct app *app, struct slice name,
-                                 uint64_t hash)
+static struct home_channel *find_by_hash(struct home *h, const struct app *app,
+                                         struct slice name, uint64_t hash)
 {
     struct hmap_node *n = hmap_first(&h->channels_by_name, hash);
 
@@ -60,6 +60,8 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     c->app = app;
     c->kind = kind;
     list_init(&c->waiting);
+    list_init(&c->joining);
+    list_init(&c->admitting);
     list_init(&c->grace);
     list_init(&c->counts);
     c->per_edge = xcalloc(h->n_workers, sizeof *c->per_edge);
@@ -71,7 +73,9 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
         c->presence = home_presence_alloc(c);
     hmap_insert(&h->channels_by_name, &c->by_name, hash);
     hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->adapter.id));
+    c->n_subs++; /* whatever the adapter says from within, the channel stays */
     adapter_open(h->adapter, &c->adapter);
+    c->n_subs--;
     return c;
 }
 
@@ -98,6 +102,7 @@ void home_channel_drop_if_idle(struct home_channel *c)
     adapter_close(h->adapter, &c->adapter);
     hmap_remove(&h->channels_by_name, &c->by_name);
     hmap_remove(&h->channels_by_id, &c->by_id);
+    list_remove(&c->joining);
     list_remove(&c->grace);
     list_remove(&c->counts);
     home_channel_free(c);

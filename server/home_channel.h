@@ -12,16 +12,18 @@ struct home_channel {
     struct home *home;
     const struct app *app;
     enum channel_kind kind;
-    bool open;           /* the adapter has said so: joiners may be answered */
-    struct list waiting; /* subscriptions until then, in order */
-    unsigned n_subs;     /* waiting ones too */
+    bool open;             /* the adapter has said so: joiners may be answered */
+    struct list waiting;   /* subscriptions to be answered, in order */
+    struct list joining;   /* in the home's list of that name, or alone */
+    struct list admitting; /* subscriptions that are let in, until they are told */
+    unsigned n_subs;       /* waiting ones too */
     unsigned n_admitted;
     struct presence *presence;  /* presence kinds, else NULL */
     struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
     uint64_t succeeded_version; /* of the view that it shows */
-    struct list grace, counts; /* in the home's lists of those names */
-    struct frame *kept;        /* what a cache channel keeps for joiners, or NULL */
-    uint64_t kept_until;       /* ms, loop_now */
+    struct list grace, counts;  /* in the home's lists of those names */
+    struct frame *kept;         /* what a cache channel keeps for joiners, or NULL */
+    uint64_t kept_until;        /* ms, loop_now */
     struct adapter_channel adapter;
     unsigned *per_edge; /* admitted subscriptions by edge */
 };
@@ -56,16 +58,14 @@ void home_channel_free(struct home_channel *c);
 void home_channel_deliver(struct home_channel *c, struct frame *f,
                           struct socket_id except);
 
-/** Lets a subscription in or not, now that the channel is open. May free it. */
-void home_sub_answer(struct home_sub *s);
-/** The answer to a subscription that is let in: with the frame shared by all who join
- * now. */
-void home_sub_admit(struct home_sub *s);
-void home_sub_leave(struct home_sub *s, enum presence_exit how);
+/** The subscription is let in: home_turn_ends answers it, behind all that is said of who
+ * comes at the same time. */
+void home_sub_let_in(struct home_sub *s);
 /** Removes and frees the subscription, and its channel if that was the last. */
 void home_sub_drop(struct home_sub *s);
 
-/** Presence for a channel of a presence kind (caller owns it, ends with presence_fini).
+/** Presence for a channel of a presence kind (caller ends it with presence_fini and
+ * free).
  */
 struct presence *home_presence_alloc(struct home_channel *c);
 /** subscription_succeeded at this moment; borrowed from the channel. */

@@ -40,7 +40,7 @@ static void removed(void *context, const struct member *m)
 static void admitted(void *context, struct presence_ref *ref)
 {
     (void)context;
-    home_sub_admit(CONTAINER_OF(ref, struct home_sub, ref));
+    home_sub_let_in(CONTAINER_OF(ref, struct home_sub, ref));
 }
 
 static void refused(void *context, struct presence_ref *ref)
@@ -96,10 +96,12 @@ void home_count_changed(struct home_channel *c)
     if (!c->app->conf->enable_subscription_count || c->presence ||
         channel_is_encrypted(c->kind) || c->kind == CHANNEL_USER)
         return;
-    if (c->n_admitted <= COUNT_EACH_CHANGE_UP_TO)
+    if (c->n_admitted <= COUNT_EACH_CHANGE_UP_TO) {
+        list_remove(&c->counts); /* what was put off is said by this one */
         send_count(c);
-    else if (list_empty(&c->counts))
+    } else if (list_empty(&c->counts)) {
         list_append(&c->home->counts, &c->counts);
+    }
 }
 
 void home_counts_flush(struct home *h)

@@ -1,12 +1,13 @@
-/* HTTP through lws: the request's parts, its body, its reply. lws hands over the path and the
- * parameters decoded and split, and the bytes as sent are gone by then; what signatures cover
- * is put together again, escaped as encodeURIComponent does (protocol/api_sign.h knows what
- * else an SDK may have signed).
+/* HTTP through lws: the request's parts, its body, its reply. lws hands over the path and
+ * the parameters decoded and split, and the bytes as sent are gone by then; what
+ * signatures cover is put together again, escaped as encodeURIComponent does
+ * (protocol/api_sign.h knows what else an SDK may have signed).
  *
- * A reply is put together in one buffer, head and body, and written at once; what the kernel
- * doesn't take lws keeps and sends on. A handler may answer later: then the reply waits for
- * lws's writeable callback. lws may free the session within lws_http_transaction_completed, so
- * the session's pointer to the request is taken before. */
+ * A reply is put together in one buffer, head and body, and written at once; what the
+ * kernel doesn't take lws keeps and sends on. A handler may answer later: then the reply
+ * waits for lws's writeable callback. lws may free the session within
+ * lws_http_transaction_completed, so the session's pointer to the request is taken
+ * before. */
 #include "server/http.h"
 
 #include <libwebsockets.h>
@@ -15,6 +16,7 @@
 #include "server/base/xalloc.h"
 #include "server/http_route.h"
 #include "server/node.h"
+#include "server/socket.h"
 #include "server/worker.h"
 
 enum { HEAD_MAX = 1024 }; /* bytes of a reply's head */
@@ -53,7 +55,8 @@ static bool put_cors(const struct http_request *r, unsigned char **p, unsigned c
            (!slice_is(r->method, "OPTIONS") ||
             (put_header(r->wsi, "access-control-allow-methods:", "GET, POST, OPTIONS", p,
                         end) &&
-             put_header(r->wsi, "access-control-allow-headers:", "Content-Type", p, end) &&
+             put_header(r->wsi, "access-control-allow-headers:", "Content-Type", p,
+                        end) &&
              put_header(r->wsi, "access-control-max-age:", "86400", p, end)));
 }
 
@@ -82,9 +85,10 @@ static bool write_reply(struct http_request *r)
     bool ok = put_head(r, &p, head + HEAD_MAX);
 
     if (ok) {
-        if (n)
+        if (n && !slice_is(r->method, "HEAD")) {
             memcpy(p, r->reply.body.p, n);
-        p += n;
+            p += n;
+        }
         ok = lws_write(r->wsi, head, (size_t)(p - head), LWS_WRITE_HTTP) >= 0;
     }
     free(bytes);
@@ -163,9 +167,8 @@ static void take_query(struct http_request *r, struct buf *out)
     char text[4096];
     int n;
 
-    for (int i = 0;
-         (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text, WSI_TOKEN_HTTP_URI_ARGS,
-                                    i)) >= 0;
+    for (int i = 0; (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text,
+                                               WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
          i++) {
         if (i)
             buf_add_char(out, '&');
@@ -233,6 +236,7 @@ static struct http_request *request_alloc(struct worker *w, struct lws *wsi,
     r->wsi = wsi;
     r->method = method_of(wsi);
     r->in_callback = true;
+    wheel_entry_init(&r->deadline);
     if (!decoded.p)
         return r;
     take_parts(r, decoded);
@@ -248,6 +252,7 @@ void http_request_free(struct http_request *r)
         return;
     if (r->end_state)
         r->end_state(r);
+    wheel_cancel(&r->deadline);
     buf_fini(&r->text);
     buf_fini(&r->body);
     buf_fini(&r->reply.body);
@@ -259,15 +264,19 @@ void http_request_free(struct http_request *r)
 static unsigned body_fault(struct http_request *r, long long *length)
 {
     long long limit = r->worker->node->conf->max_http_body_kb * 1024LL;
-    char text[32];
+    char text[24];
     int n = lws_hdr_copy(r->wsi, text, sizeof text, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 
     if (lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING))
         return 411;
-    if (n <= 0)
+    if (!lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
         return slice_is(r->method, "POST") ? 411 : 0;
+    if (n <= 0)
+        return 413; /* more digits than any length has */
+    if (strspn(text, "0123456789") != (size_t)n)
+        return 400; /* two lengths, or none: a proxy may have read another one */
     *length = atoll(text);
-    return *length < 0 || *length > limit ? 413 : 0;
+    return *length > limit ? 413 : 0;
 }
 
 /* Answers what no route can. True: answered. */
@@ -276,6 +285,8 @@ static bool refuse(struct http_request *r, unsigned fault, bool body_comes)
     r->reply.close = body_comes; /* it stays unread */
     if (fault == 411) {
         http_reply_text(r, 411, "Content-Length is required");
+    } else if (fault == 400) {
+        http_reply_text(r, 400, "Content-Length is not one number");
     } else if (fault) {
         http_reply_text(r, 413, "Body too large");
     } else if (!r->route && slice_is(r->method, "OPTIONS") && r->origin.n &&
@@ -299,6 +310,7 @@ static bool answer(struct http_request **slot)
 {
     struct http_request *r = *slot;
 
+    wheel_cancel(&r->deadline);
     r->in_callback = true;
     r->route->handler(r);
     r->in_callback = false;
@@ -318,7 +330,22 @@ bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
     if (refuse(r, fault, fault || length > 0))
         return send_reply(r);
     *slot = r;
-    return length > 0 ? true : answer(slot);
+    if (!length)
+        return answer(slot);
+    wheel_arm(&w->requests, &r->deadline, w->node->conf->handshake_timeout);
+    return true;
+}
+
+static void expired(struct wheel_entry *e, void *context)
+{
+    (void)context;
+    socket_kill(CONTAINER_OF(e, struct http_request, deadline)->wsi);
+}
+
+/* lws has a timeout of its own, which each byte of a body starts anew. */
+void http_tick(struct wheel *requests)
+{
+    wheel_tick(requests, expired, NULL);
 }
 
 bool http_body(struct http_request *r, struct slice piece)

@@ -1,5 +1,6 @@
-/* Plain HTTP on the same port: one request at a time on a connection, answered whole, at once
- * or later. The worker's thread only. socket.c drives it; api*.c, demo.c and health.c answer. */
+/* Plain HTTP on the same port: one request at a time on a connection, answered whole, at
+ * once or later. The worker's thread only. socket.c drives it; api*.c, demo.c and
+ * health.c answer. */
 #ifndef MUSTER_SERVER_HTTP_H
 #define MUSTER_SERVER_HTTP_H
 
@@ -8,6 +9,7 @@
 
 #include "server/base/buf.h"
 #include "server/base/slice.h"
+#include "server/base/wheel.h"
 
 struct http_request;
 struct lws;
@@ -46,6 +48,7 @@ struct http_request {
     void (*end_state)(struct http_request *r);
     /* http.c's own */
     struct lws *wsi;
+    struct wheel_entry deadline; /* for the body to come */
     const struct http_route *route;
     struct buf text;
     bool in_callback, finished;
@@ -62,10 +65,12 @@ void http_finish(struct http_request *r, const char *type);
 
 /* For socket.c. Where these return false, the lws callback must return -1. */
 
-/** A request's head has come. *slot: where the session keeps the request until it has been
- * answered. */
+/** A request's head has come. *slot: where the session keeps the request until it has
+ * been answered. */
 bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
                 struct http_request **slot);
+/** Once a second: ends the connections whose bodies don't come. */
+void http_tick(struct wheel *requests);
 /** A piece of the body. */
 bool http_body(struct http_request *r, struct slice piece);
 /** The body is complete. */

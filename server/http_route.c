@@ -33,11 +33,13 @@ static bool match_last(const char *rest, struct slice path, struct slice *arg)
     return true;
 }
 
-static bool match(const char *pattern, struct slice path, struct slice args[HTTP_ARGS_MAX])
+static bool match(const char *pattern, struct slice path,
+                  struct slice args[HTTP_ARGS_MAX])
 {
     for (int i = 0;; i++) {
         const char *star = strchr(pattern, '*'), *slash;
-        struct slice literal = {pattern, star ? (size_t)(star - pattern) : strlen(pattern)};
+        struct slice literal = {pattern,
+                                star ? (size_t)(star - pattern) : strlen(pattern)};
 
         if (!star)
             return slice_eq(path, literal);
@@ -61,6 +63,8 @@ const struct http_route *http_route_find(const struct conf *conf, struct slice m
                                          const char **allow)
 {
     *allow = NULL;
+    if (slice_is(method, "HEAD")) /* http.c leaves the body out */
+        method = SLICE("GET");
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         const struct http_route *r = &routes[i];
 

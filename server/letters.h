@@ -107,7 +107,8 @@ struct msg_subscribed {
     uint64_t sub_id;
     uint64_t channel_id;
     struct frame *frame; /* subscription_succeeded, held */
-    struct frame *after; /* what follows it at once (kept event, cache_miss), held, or NULL */
+    struct frame
+        *after; /* what follows it at once (kept event, cache_miss), held, or NULL */
 };
 
 struct msg_refused {

@@ -15,6 +15,7 @@
 #include "server/base/cpus.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
+#include "server/socket.h"
 #include "server/worker.h"
 
 enum {
@@ -111,8 +112,10 @@ enum err node_start(struct node **out, const struct conf *conf)
     n->conf = conf;
     set_descriptor_limit(conf);
     apps_init(&n->apps, conf);
-    n->adapter = local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
+    n->adapter =
+        local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
     err = make_workers(n);
+    socket_servers_made();
     if (!err)
         err = acceptor_alloc(&n->acceptor, n);
     if (!err)
@@ -155,12 +158,14 @@ static void drain(struct node *n)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += n->conf->shutdown_grace;
+    atomic_store(&n->stopping, true);
     for (unsigned i = 0; i < n->n_workers; i++)
         worker_post(NULL, &n->workers[i], letter_plain(LETTER_DRAIN));
     for (unsigned i = 0; i < n->n_workers; i++) {
-        if (pthread_timedjoin_np(n->workers[i].thread, NULL, &until) == 0)
+        if (pthread_clockjoin_np(n->workers[i].thread, NULL, CLOCK_MONOTONIC, &until) ==
+            0)
             continue;
         log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i,
                  n->conf->shutdown_grace);

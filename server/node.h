@@ -4,6 +4,7 @@
 #define MUSTER_SERVER_NODE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "adapters/adapter.h"
 #include "conf/conf.h"
@@ -20,6 +21,7 @@ struct node {
     struct worker *workers;
     unsigned n_workers;
     _Atomic unsigned connections; /* let in, of all apps */
+    _Atomic bool stopping;        /* homes have nothing to do any more */
 };
 
 /** Listens and serves; conf must outlive the node. On an error it was logged and *out is

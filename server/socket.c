@@ -48,25 +48,31 @@ static struct worker *worker_of(struct lws *wsi)
 
 /* WebSocket */
 
+/* Absent where there is none. One that doesn't fit is not absent: `?` stands
+ * for it, which is no legal value of any of them. */
 static struct slice header(struct lws *wsi, enum lws_token_indexes token, char *p,
                            size_t size)
 {
     int n = lws_hdr_copy(wsi, p, (int)size, token);
 
-    return n > 0 ? (struct slice){p, (size_t)n} : SLICE_NONE;
+    if (!lws_hdr_total_length(wsi, token))
+        return SLICE_NONE;
+    return n > 0 ? (struct slice){p, (size_t)n} : SLICE("?");
 }
 
 static struct slice custom_header(struct lws *wsi, const char *name, char *p, size_t size)
 {
     int n = lws_hdr_custom_copy(wsi, p, (int)size, name, (int)strlen(name));
 
-    return n > 0 ? (struct slice){p, (size_t)n} : SLICE_NONE;
+    if (lws_hdr_custom_length(wsi, name, (int)strlen(name)) <= 0)
+        return SLICE_NONE;
+    return n > 0 ? (struct slice){p, (size_t)n} : SLICE("?");
 }
 
 static void established(struct lws *wsi, struct session *s)
 {
     struct worker *w = worker_of(wsi);
-    char path[PATH_MAX_BYTES], protocol[32], origin[256], forwarded[16];
+    char path[PATH_MAX_BYTES], protocol[1024], origin[512], forwarded[64];
     const char *value =
         lws_get_urlarg_by_name(wsi, "protocol=", protocol, sizeof protocol);
     struct handshake h = {
@@ -102,7 +108,7 @@ static void keep_piece(struct session *s, struct slice piece)
     if (!s->partial)
         s->partial = xcalloc(1, sizeof *s->partial);
     buf_add_slice(s->partial, piece);
-    if (list_empty(&s->conn->unread))
+    if (list_empty(&s->conn->unread) && !s->conn->paused)
         list_append(&s->conn->edge->unread, &s->conn->unread);
 }
 
@@ -114,7 +120,7 @@ static void received(struct lws *wsi, struct session *s, struct slice piece)
     size_t limit = c->edge->worker->node->conf->max_message_kb * (size_t)1024;
 
     edge_heard(c);
-    if (c->state != CONN_OPEN || c->peer_closed) /* nothing counts behind a Close frame */
+    if (c->state != CONN_OPEN) /* nor does anything count behind a Close frame */
         return;
     if (lws_frame_is_binary(wsi)) {
         conn_close(c, CLOSE_BINARY);
@@ -140,7 +146,7 @@ static void closed(struct session *s)
     forget_partial(s);
     if (!c)
         return;
-    edge_goodbye(c, c->peer_closed ? EXIT_CLEAN : EXIT_UNCLEAN);
+    conn_closed(c, EXIT_UNCLEAN);
     conn_free(c);
 }
 
@@ -158,7 +164,9 @@ static int websocket(struct lws *wsi, enum lws_callback_reasons reason, struct s
     else if (reason == LWS_CALLBACK_SERVER_WRITEABLE)
         return conn_writeable(s->conn) ? 0 : -1;
     else if (reason == LWS_CALLBACK_WS_PEER_INITIATED_CLOSE)
-        s->conn->peer_closed = true;
+        conn_closed(s->conn, EXIT_CLEAN);
+    else if (reason == LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL) /* before it closes */
+        conn_closed(s->conn, lws_get_close_length(wsi) > 0 ? EXIT_CLEAN : EXIT_UNCLEAN);
     else if (reason == LWS_CALLBACK_CLOSED)
         closed(s);
     return 0;
@@ -203,6 +211,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_RECEIVE_PONG:
     case LWS_CALLBACK_SERVER_WRITEABLE:
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
     case LWS_CALLBACK_CLOSED:
         return user ? websocket(wsi, reason, user, bytes) : 0;
     case LWS_CALLBACK_HTTP:
@@ -285,6 +294,11 @@ struct socket_server *socket_server_alloc(struct worker *w)
     return NULL;
 }
 
+void socket_servers_made(void)
+{
+    lws_set_log_level(0, NULL);
+}
+
 void socket_server_free(struct socket_server *s)
 {
     if (s->context)
@@ -314,6 +328,11 @@ void socket_read_on(struct lws *wsi)
         .fd = lws_get_socket_fd(wsi), .events = LWS_POLLIN, .revents = LWS_POLLIN};
 
     lws_service_fd(lws_get_context(wsi), &fd);
+}
+
+void socket_pause(struct lws *wsi, bool pause)
+{
+    lws_rx_flow_control(wsi, pause ? 0 : 1);
 }
 
 void socket_kill(struct lws *wsi)

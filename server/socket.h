@@ -17,6 +17,10 @@ struct worker;
 /** NULL: lws gave no context; it was logged. Called for one worker after another, before
  * any thread starts: lws's set-up is process-global (LIBRARIES.md 1). */
 struct socket_server *socket_server_alloc(struct worker *w);
+/** After the last socket_server_alloc: lws is silent from now on. It puts its lines
+ * together in one static buffer, whatever thread it runs on; what they say of clients'
+ * input isn't an operator's trouble. */
+void socket_servers_made(void);
 /** Closes what is still open. */
 void socket_server_free(struct socket_server *s);
 /** Serves a connected socket; takes it, also on failure. */
@@ -27,6 +31,8 @@ void socket_server_tick(struct socket_server *s);
 void socket_want_write(struct lws *wsi);
 /** Outside a callback: reads what waits, if anything does. */
 void socket_read_on(struct lws *wsi);
+/** Stops reading from the client, whose data waits in the kernel then; or reads again. */
+void socket_pause(struct lws *wsi, bool pause);
 /** Ends the socket from outside a callback, at once. */
 void socket_kill(struct lws *wsi);
 /** True while lws holds a part of an earlier write. */

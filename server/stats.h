@@ -21,7 +21,7 @@
     X(refused_subscriptions) /* answered with pusher:subscription_error */           \
     X(subscriptions)         /* let in */                                            \
     X(client_events)         /* passed on */                                         \
-    X(published)             /* events of the HTTP API, one a channel */                  \
+    X(published)             /* events of the HTTP API, one a channel */             \
     X(client_events_dropped) /* over the rate limit */                               \
     X(members_added)         /* users who came, on this node's homes */              \
     X(members_removed)       /* users who went */

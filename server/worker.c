@@ -8,9 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/node.h"
 #include "server/socket.h"
+
+enum {
+    TURN_MS = 5,          /* of letters from other threads */
+    LETTERS_A_LOOK = 16,  /* between looks at the clock */
+    BUSY_BACKLOG = 16384, /* letters */
+};
 
 struct worker *worker_peer(struct worker *w, unsigned index)
 {
@@ -19,6 +26,7 @@ struct worker *worker_peer(struct worker *w, unsigned index)
 
 void worker_post(struct worker *from, struct worker *to, struct msg *m)
 {
+    atomic_fetch_add_explicit(&to->backlog, 1, memory_order_relaxed);
     if (from != to) {
         mailbox_post(&to->inbox, &m->letter);
         return;
@@ -67,14 +75,55 @@ static void receive(struct worker *w, struct msg *m)
     }
 }
 
-static void receive_all(struct worker *w, struct letter *batch)
+bool worker_busy(const struct worker *w)
 {
-    while (batch) {
-        struct letter *next = batch->next;
+    return atomic_load_explicit(&w->backlog, memory_order_relaxed) > BUSY_BACKLOG;
+}
 
-        receive(w, (struct msg *)batch);
-        batch = next;
+/* True for what asks something of a home: nobody waits for it once the node stops. */
+static bool for_a_home(const struct msg *m)
+{
+    return m->kind == LETTER_SUBSCRIBE || m->kind == LETTER_UNSUBSCRIBE ||
+           m->kind == LETTER_PUBLISH || m->kind == LETTER_EMIT;
+}
+
+static void receive_one(struct worker *w, struct msg *m)
+{
+    atomic_fetch_sub_explicit(&w->backlog, 1, memory_order_relaxed);
+    if (for_a_home(m) && atomic_load_explicit(&w->node->stopping, memory_order_relaxed))
+        letter_free(m);
+    else
+        receive(w, m);
+}
+
+static void receive_own(struct worker *w)
+{
+    while (w->own_first) {
+        struct letter *first = w->own_first;
+
+        w->own_first = first->next;
+        if (!w->own_first)
+            w->own_end = &w->own_first;
+        receive_one(w, (struct msg *)first);
     }
+}
+
+/* Receives what other threads have sent, for TURN_MS at the most: then sockets have their
+ * turn, and what is left has the next one. */
+static void receive_some(struct worker *w)
+{
+    uint64_t until = clock_ms() + TURN_MS;
+
+    for (unsigned n = 1; w->rest || (w->rest = mailbox_take(&w->inbox)); n++) {
+        struct letter *first = w->rest;
+
+        w->rest = first->next;
+        receive_one(w, (struct msg *)first);
+        if (n % LETTERS_A_LOOK == 0 && clock_ms() >= until)
+            break;
+    }
+    if (w->rest)
+        loop_wake(w->loop);
 }
 
 static void wake(void *context)
@@ -86,7 +135,7 @@ static void woken(void *context)
 {
     struct worker *w = context;
 
-    receive_all(w, mailbox_take(&w->inbox));
+    receive_some(w);
 }
 
 /* The end of a turn: the rest of what clients are sending, what this worker has said to
@@ -99,13 +148,9 @@ static void turn_ends(void *context)
     do {
         while (edge_read_on(&w->edge))
             ;
-        while (w->own_first) {
-            struct letter *batch = w->own_first;
-
-            w->own_first = NULL;
-            w->own_end = &w->own_first;
-            receive_all(w, batch);
-        }
+        receive_own(w);
+        home_turn_ends(&w->home);
+        receive_own(w);
         edge_flush(&w->edge);
     } while (w->own_first);
     if (w->edge.draining && list_empty(&w->edge.conns))
@@ -117,6 +162,7 @@ static void tick(void *context)
     struct worker *w = context;
 
     edge_tick(&w->edge);
+    http_tick(&w->requests);
     home_tick(&w->home, loop_now(w->loop));
     socket_server_tick(w->sockets);
 }
@@ -127,10 +173,13 @@ enum err worker_init(struct worker *w, struct node *node, unsigned index)
     w->index = index;
     w->own_first = NULL;
     w->own_end = &w->own_first;
+    w->rest = NULL;
+    w->backlog = 0;
     w->loop = loop_alloc(woken, turn_ends, w);
     mailbox_init(&w->inbox, wake, w->loop);
     edge_init(&w->edge, w);
     api_calls_init(&w->calls);
+    wheel_init(&w->requests);
     home_init(&w->home, w, node->adapter, node->n_workers);
     w->sockets = socket_server_alloc(w);
     return w->sockets ? ERR_NONE : ERR_LIBRARY;
@@ -179,6 +228,7 @@ void worker_fini(struct worker *w)
     if (w->sockets)
         socket_server_free(w->sockets);
     free_all(w->own_first);
+    free_all(w->rest);
     free_all(mailbox_take(&w->inbox));
     home_fini(&w->home);
     edge_fini(&w->edge);

@@ -26,11 +26,14 @@ struct worker {
     struct loop *loop;
     struct mailbox inbox;
     struct letter *own_first,
-        **own_end; /* letters to itself, in order, without the lock */
+        **own_end;            /* letters to itself, in order, without the lock */
+    struct letter *rest;      /* taken from the inbox, for a later turn */
+    _Atomic unsigned backlog; /* letters to this worker, not yet received */
     struct socket_server *sockets;
     struct edge edge;
     struct home home;
     struct api_calls calls;
+    struct wheel requests; /* HTTP requests whose bodies are still to come */
     struct stats stats;
     struct loop_timer tick;
     pthread_t thread;
@@ -47,6 +50,9 @@ void worker_fini(struct worker *w);
 /** Takes the letter; from is the worker on whose thread this is called, NULL elsewhere.
  */
 void worker_post(struct worker *from, struct worker *to, struct msg *m);
+/** True if so many letters wait for the worker that whoever sends more should wait. Any
+ * thread. */
+bool worker_busy(const struct worker *w);
 /** The worker of this index on the same node. */
 struct worker *worker_peer(struct worker *w, unsigned index);
 

@@ -40,13 +40,17 @@ void log_setup(enum log_level level, enum log_form form)
     atomic_store(&log_line_form, (int)form);
 }
 
+/* A closing quote, the closing brace and the newline always fit behind what put() lets
+ * in. */
+static size_t room_in(const struct line *l)
+{
+    return sizeof l->p - 3 - l->n;
+}
+
 static void put(struct line *l, const char *p, size_t n)
 {
-    size_t room =
-        sizeof l->p - 2 - l->n; /* the closing brace and the newline always fit */
-
-    if (n > room)
-        n = room;
+    if (n > room_in(l))
+        n = room_in(l);
     memcpy(l->p + l->n, p, n);
     l->n += n;
 }
@@ -63,6 +67,8 @@ static void put_quoted(struct line *l, const char *p, size_t n)
         unsigned char c = (unsigned char)p[i];
         char esc[8];
 
+        if (room_in(l) < sizeof esc && (c & 0xc0) != 0x80)
+            break; /* cut before an escape or a character, not inside */
         if (c == '"' || c == '\\') {
             esc[0] = '\\';
             esc[1] = (char)c;
@@ -73,7 +79,7 @@ static void put_quoted(struct line *l, const char *p, size_t n)
             put(l, p + i, 1);
         }
     }
-    put(l, "\"", 1);
+    l->p[l->n++] = '"';
 }
 
 static bool plain(const struct value *v)

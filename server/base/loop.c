@@ -115,6 +115,7 @@ static void timer_fired(struct ev_loop *ev, ev_timer *w, int events)
 static void timer_start(struct loop *l, struct loop_timer *t, double after, double repeat,
                         loop_fn *fn, void *context)
 {
+    ev_timer_stop(l->ev, &t->ev); /* starting one that runs would corrupt libev's heap */
     t->fn = fn;
     t->context = context;
     ev_timer_init(&t->ev, timer_fired, after, repeat);

@@ -14,6 +14,7 @@
 struct loop;
 typedef void loop_fn(void *context);
 
+/* Zeroed before its first use; starting one that runs starts it anew. */
 struct loop_timer {
     ev_timer ev;
     loop_fn *fn;

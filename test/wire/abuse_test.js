@@ -75,7 +75,7 @@ describe('abuse', { concurrency: 4 }, () => {
     ended.forEach((end, i) => assert.ok(end, `still open after ${JSON.stringify(garbage[i].toString('latin1').slice(0, 200))}`));
   }));
 
-  test('a half-open or slow handshake is closed after handshake_timeout', abused({ handshake_timeout: 1 }, async (server) => {
+  test('a half-open or slow handshake is closed after handshake_timeout', abused({ handshake_timeout: 3 }, async (server) => {
     const [silent, half, dribble] = [await tcpTo(server), await tcpTo(server), await tcpTo(server)];
     const text = Tcp.request(`/app/${server.apps[0].key}?protocol=7`, server.port);
     half.write(text.slice(0, -2));
@@ -85,7 +85,7 @@ describe('abuse', { concurrency: 4 }, () => {
     const ended = await Promise.all([silent, half, dribble].map((tcp) => ends(tcp, 8000)));
     clearInterval(timer);
     assert.deepStrictEqual(ended, [true, true, true]);
-    assert.ok(Date.now() - before < 5000);
+    assert.ok(Date.now() - before < 7000);
   }));
 
   test('hundreds of half-open handshakes keep nobody out', abused({ handshake_timeout: 2, max_connections: 50 }, async (server) => {
