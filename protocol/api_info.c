@@ -1,3 +1,5 @@
+/* A list of attributes becomes a set of bits; what each request may ask for is a mask
+ * over them, by the kind of its channel or of its prefix. */
 #include "protocol/api_info.h"
 
 #include "protocol/json_scan.h"

@@ -37,12 +37,4 @@ int api_sign_verify(const struct api_request *r, const struct api_query *q,
 void api_sign_string(struct buf *out, struct slice method, struct slice path,
                      const struct api_query *q);
 
-/** Appends the whole query string of a request made now: params (a query string, escaped
- * or not; may be absent), auth_key, auth_timestamp, auth_version, body_md5 where there is
- * a body, and auth_signature; escaped, ready to stand behind `?`. r->path is signed as it
- * stands. ERR_INVALID, and nothing appended, where params can't be parsed, hold one of
- * these names, or make a query string that api_query_parse would refuse. */
-enum err api_sign_query(struct buf *out, const struct api_request *r, struct slice params,
-                        const struct api_credentials *app, int64_t now) MUST_CHECK;
-
 #endif

@@ -1,3 +1,6 @@
+/* Both kinds of signed data are one parser with two sets of texts. A user's id and the
+ * ids of a watchlist are borrowed where they hold no escape, else unescaped into scratch,
+ * which doesn't move once a slice points into it; user_info is cut verbatim. */
 #include "protocol/channel_data.h"
 
 #include "protocol/json_scan.h"

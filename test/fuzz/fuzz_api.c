@@ -7,7 +7,7 @@
 
 #include "protocol/api_body.h"
 #include "protocol/api_info.h"
-#include "protocol/api_sign.h"
+#include "protocol/api_signer.h"
 #include "protocol/channel_data.h"
 #include "protocol/channel_name.h"
 #include "protocol/command.h"

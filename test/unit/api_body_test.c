@@ -1,5 +1,5 @@
-/* The bodies of POST …/events and …/batch_events: what is cut out of them, and the text
- * that each bad one is answered with. */
+/* The body of POST …/events: what is cut out of it, and the text that each bad one is
+ * answered with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,31 +16,27 @@
 #define MAX_DATA 10240
 #define TO_A "{\"name\":\"n\",\"data\":\"d\",\"channel\":\"a\""
 
-typedef int parse_fn(struct api_body *b, struct slice body, size_t max_data,
-                     struct buf *why);
-
 static void assert_slice(struct slice s, const char *expected)
 {
     if (!slice_is(s, expected))
         fail_msg("\"%.*s\" is not \"%s\"", SLICE_ARG(s), expected);
 }
 
-static void parse_good(parse_fn *parse, struct api_body *b, const char *text)
+static void parse_good(struct api_body *b, const char *text)
 {
     struct buf why = BUF_INIT;
 
-    if (parse(b, slice_of(text), MAX_DATA, &why))
+    if (api_events_parse(b, slice_of(text), MAX_DATA, &why))
         fail_msg("%s: %s", text, buf_cstr(&why));
     assert_int_equal(why.n, 0);
 }
 
-static void assert_status(parse_fn *parse, struct slice text, int expected_status,
-                          const char *expected)
+static void assert_status(struct slice text, int expected_status, const char *expected)
 {
     struct api_body b;
     struct buf why = BUF_INIT;
 
-    assert_int_equal(parse(&b, text, MAX_DATA, &why), expected_status);
+    assert_int_equal(api_events_parse(&b, text, MAX_DATA, &why), expected_status);
     assert_string_equal(buf_cstr(&why), expected);
     api_body_fini(&b);
     buf_fini(&why);
@@ -51,10 +47,10 @@ struct bad {
     const char *fault;
 };
 
-static void assert_bad(parse_fn *parse, const struct bad *bad, size_t n)
+static void assert_bad(const struct bad *bad, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        assert_status(parse, slice_of(bad[i].text), 400, bad[i].fault);
+        assert_status(slice_of(bad[i].text), 400, bad[i].fault);
 }
 
 static void an_event_is_cut_out_of_its_body(void **state)
@@ -65,7 +61,7 @@ static void an_event_is_cut_out_of_its_body(void **state)
     struct api_body b;
 
     (void)state;
-    parse_good(api_events_parse, &b, text);
+    parse_good(&b, text);
     assert_int_equal(b.n_events, 1);
     assert_slice(b.events[0].name, "foo");
     assert_slice(b.events[0].data_raw, "\"{\\\"some\\\":\\\"d\\u00e4ta\\\"}\"");
@@ -84,7 +80,7 @@ static void a_plain_body_is_borrowed_not_copied(void **state)
     struct api_body b;
 
     (void)state;
-    parse_good(api_events_parse, &b, text);
+    parse_good(&b, text);
     assert_null(b.scratch.p);
     assert_ptr_equal(b.events[0].name.p, text + 9);
     api_body_fini(&b);
@@ -95,10 +91,9 @@ static void names_are_unescaped(void **state)
     struct api_body b;
 
     (void)state;
-    parse_good(api_events_parse, &b,
-               "{\"name\":\"\\u00fc\\n\\\"\",\"data\":\"\",\"info\":\"cach\\u0065\","
-               "\"socket_id\":\"1\\u002e2\","
-               "\"channels\":[\"\\u0061\",\"#server-to-user-\\u00fc \\/\",\"c\"]}");
+    parse_good(&b, "{\"name\":\"\\u00fc\\n\\\"\",\"data\":\"\",\"info\":\"cach\\u0065\","
+                   "\"socket_id\":\"1\\u002e2\","
+                   "\"channels\":[\"\\u0061\",\"#server-to-user-\\u00fc \\/\",\"c\"]}");
     assert_slice(b.events[0].name, "\u00fc\n\"");
     assert_slice(b.channels[0], "a");
     assert_slice(b.channels[1], "#server-to-user-\u00fc /");
@@ -114,8 +109,7 @@ static void optional_keys_may_be_absent_or_null(void **state)
     struct api_body b;
 
     (void)state;
-    parse_good(api_events_parse, &b,
-               TO_A ",\"channels\":null,\"socket_id\":null,\"info\":null,\"x\":[1]}");
+    parse_good(&b, TO_A ",\"channels\":null,\"socket_id\":null,\"info\":null,\"x\":[1]}");
     assert_int_equal(b.events[0].n_channels, 1);
     assert_int_equal(b.events[0].except[0] | b.events[0].except[1], 0);
     assert_int_equal(b.events[0].info, 0);
@@ -157,14 +151,13 @@ static void a_bad_event_is_told_what_is_wrong(void **state)
     };
 
     (void)state;
-    assert_bad(api_events_parse, bad, COUNT(bad));
+    assert_bad(bad, COUNT(bad));
 }
 
 static void a_body_of_bad_utf8_is_refused(void **state)
 {
     (void)state;
-    assert_status(api_events_parse, SLICE("{\"name\":\"\xff\"}"), 400,
-                  "The body is not valid UTF-8");
+    assert_status(SLICE("{\"name\":\"\xff\"}"), 400, "The body is not valid UTF-8");
 }
 
 static void a_socket_id_is_two_numbers_with_a_dot_between(void **state)
@@ -178,7 +171,7 @@ static void a_socket_id_is_two_numbers_with_a_dot_between(void **state)
     for (size_t i = 0; i < COUNT(bad); i++) {
         text.n = 0;
         buf_addf(&text, TO_A ",\"socket_id\":%s}", bad[i]);
-        assert_status(api_events_parse, buf_slice(&text), 400,
+        assert_status(buf_slice(&text), 400,
                       "Invalid socket_id: expected two numbers with a dot between");
     }
     buf_fini(&text);
@@ -189,12 +182,11 @@ static void a_socket_id_beyond_64_bits_excludes_nobody(void **state)
     struct api_body b;
 
     (void)state;
-    parse_good(api_events_parse, &b,
-               TO_A ",\"socket_id\":\"18446744073709551615.18446744073709551615\"}");
+    parse_good(&b, TO_A ",\"socket_id\":\"18446744073709551615.18446744073709551615\"}");
     assert_true(b.events[0].except[0] == UINT64_MAX);
     assert_true(b.events[0].except[1] == UINT64_MAX);
     api_body_fini(&b);
-    parse_good(api_events_parse, &b, TO_A ",\"socket_id\":\"1.18446744073709551616\"}");
+    parse_good(&b, TO_A ",\"socket_id\":\"1.18446744073709551616\"}");
     assert_int_equal(b.events[0].except[0] | b.events[0].except[1], 0);
     api_body_fini(&b);
 }
@@ -292,95 +284,6 @@ static void an_event_goes_to_at_most_100_channels(void **state)
     buf_fini(&why);
 }
 
-static void a_batch_is_taken_apart_in_order(void **state)
-{
-    struct api_body b;
-
-    (void)state;
-    parse_good(api_batch_parse, &b,
-               "{ \"batch\" : [ {\"name\":\"x\",\"data\":\"1\",\"channel\":\"a\"} , "
-               "{\"name\":\"\\u0079\",\"data\":\"2\",\"channel\":\"presence-b\","
-               "\"socket_id\":\"3.4\",\"info\":\"user_count,subscription_count\"} ] }");
-    assert_int_equal(b.n_events, 2);
-    assert_slice(b.events[0].name, "x");
-    assert_int_equal(b.events[0].except[0], 0);
-    assert_int_equal(b.events[0].info, 0);
-    assert_slice(b.events[1].name, "y");
-    assert_slice(b.events[1].data_raw, "\"2\"");
-    assert_int_equal(b.events[1].first, 1);
-    assert_int_equal(b.events[1].n_channels, 1);
-    assert_slice(b.channels[1], "presence-b");
-    assert_int_equal(b.events[1].except[1], 4);
-    assert_int_equal(b.events[1].info, API_INFO_USER_COUNT | API_INFO_SUBSCRIPTION_COUNT);
-    api_body_fini(&b);
-}
-
-static void a_bad_batch_is_told_which_event_is_wrong(void **state)
-{
-    static const struct bad bad[] = {
-        {"{}", "batch is missing"},
-        {"{\"batch\":{}}", "batch must be an array of events"},
-        {"{\"batch\":[1]}", "batch[0]: an event must be an object"},
-        {"{\"batch\":[" TO_A "},{}]}", "batch[1]: name is missing"},
-        {"{\"batch\":[" TO_A "},{\"name\":\"n\",\"channels\":[\"a\"]}]}",
-         "batch[1]: channel is missing"},
-        {"{\"batch\":[" TO_A ",\"info\":\"x\"}]}",
-         "batch[0]: Unknown info attribute \"x\": expected user_count, "
-         "subscription_count or cache"},
-        {"{\"batch\":[" TO_A "},{\"name\":\"n\",\"channel\":\"\"}]}",
-         "batch[1]: Invalid channel: channel name is empty"},
-    };
-
-    (void)state;
-    assert_bad(api_batch_parse, bad, COUNT(bad));
-}
-
-static int status_of_batch(unsigned n, struct buf *why, unsigned *got)
-{
-    struct buf text = BUF_INIT;
-    struct api_body b;
-    int status;
-
-    buf_add_lit(&text, "{\"batch\":[");
-    for (unsigned i = 0; i < n; i++)
-        buf_addf(&text, "%s" TO_A "}", i ? "," : "");
-    buf_add_lit(&text, "]}");
-    status = api_batch_parse(&b, buf_slice(&text), MAX_DATA, why);
-    *got = b.n_events;
-    api_body_fini(&b);
-    buf_fini(&text);
-    return status;
-}
-
-static void a_batch_has_at_most_10_events(void **state)
-{
-    struct buf why = BUF_INIT;
-    unsigned n;
-
-    (void)state;
-    assert_int_equal(status_of_batch(0, &why, &n), 0);
-    assert_int_equal(n, 0);
-    assert_int_equal(status_of_batch(10, &why, &n), 0);
-    assert_int_equal(n, 10);
-    assert_int_equal(status_of_batch(11, &why, &n), 400);
-    assert_string_equal(buf_cstr(&why), "Batch too large");
-    buf_fini(&why);
-}
-
-static void data_too_long_in_a_batch_still_says_so(void **state)
-{
-    struct buf text = BUF_INIT;
-
-    (void)state;
-    buf_add_lit(&text, "{\"batch\":[" TO_A ",\"data\":\"");
-    add_times(&text, "x", MAX_DATA + 1);
-    buf_add_lit(&text, "\"}]}");
-    assert_status(api_batch_parse, buf_slice(&text), 413,
-                  "batch[0]: The data content of this event exceeds the allowed maximum "
-                  "(10240 bytes)");
-    buf_fini(&text);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -395,10 +298,6 @@ int main(void)
         cmocka_unit_test(a_name_has_at_most_200_bytes),
         cmocka_unit_test(data_is_measured_unescaped_and_refused_with_413),
         cmocka_unit_test(an_event_goes_to_at_most_100_channels),
-        cmocka_unit_test(a_batch_is_taken_apart_in_order),
-        cmocka_unit_test(a_bad_batch_is_told_which_event_is_wrong),
-        cmocka_unit_test(a_batch_has_at_most_10_events),
-        cmocka_unit_test(data_too_long_in_a_batch_still_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

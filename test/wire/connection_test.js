@@ -201,3 +201,19 @@ async function eventually(attempt) {
     }
   }
 }
+
+test('an Origin too long to be read is not taken for none', withServer(() => ({ apps: [app({ allowed_origins: ['good.example'] })] }), async (server) => {
+  for (const n of [250, 600]) {
+    const client = new Client(server, { origin: `https://${'a'.repeat(n)}.evil.example` });
+    assert.strictEqual(await client.gone(), 4009);
+  }
+}));
+
+test('require_tls believes the first of several proxies, in any case', withServer(() => ({ apps: [app({ require_tls: true })] }), async (server) => {
+  for (const proto of ['https', 'HTTPS', 'https, http', 'wss']) await server.client({ headers: { 'X-Forwarded-Proto': proto } });
+  for (const proto of ['http', 'http, https', 'x'.repeat(100)]) {
+    const client = new Client(server, { headers: { 'X-Forwarded-Proto': proto } });
+    assert.strictEqual(await client.gone(), 4000, proto);
+  }
+  await server.client();
+}));

@@ -95,3 +95,53 @@ test('an upgrade that is no WebSocket of version 13 is refused with a reason', w
   assert.match((await upgrade({ ...key, 'Sec-WebSocket-Version': '8' })).text, /Version must be 13/);
   assert.match((await upgrade({ ...key, 'Sec-WebSocket-Version': '13', 'Sec-WebSocket-Protocol': 'x' })).text, /No Sec-WebSocket-Protocol/);
 }));
+
+const raw = async (server, text, enough, patience = 5000) => {
+  const tcp = new Tcp(server.port);
+  await tcp.connected;
+  let seen = '';
+  let ended = false;
+  tcp.socket.on('data', (part) => (seen += part.toString('latin1')));
+  tcp.socket.on('close', () => (ended = true));
+  tcp.socket.write(text);
+  const deadline = Date.now() + patience;
+  while (!ended && !enough(seen) && Date.now() < deadline) await new Promise((done) => setTimeout(done, 20));
+  tcp.socket.destroy();
+  return { seen, ended };
+};
+
+test('HEAD is GET without a body, and the connection stays in step', withServer(demo, async (server) => {
+  const { seen } = await raw(server, 'HEAD /demo.json HTTP/1.1\r\nHost: x\r\n\r\nHEAD /none HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n', (s) => s.includes('Not found'));
+  assert.deepStrictEqual(seen.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200', 'HTTP/1.1 404', 'HTTP/1.1 404']);
+  assert.ok(!seen.includes('{"apps"'));
+  assert.strictEqual(seen.match(/Not found/g).length, 1);
+}));
+
+test('a length that is no number, two lengths, or a chunked body on any method: refused, and nothing behind is served', withServer(demo, async (server) => {
+  const smuggled = 'GET /demo.json HTTP/1.1\r\nHost: x\r\n\r\n';
+  for (const [head, status] of [
+    ['POST /pusher/auth HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n', 400],
+    ['POST /pusher/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 45\r\n\r\n', 400],
+    ['POST /pusher/auth HTTP/1.1\r\nHost: x\r\nContent-Length: +5\r\n\r\n', 400],
+    ['POST /pusher/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999999\r\n\r\n', 413],
+    ['PUT /pusher/auth HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n', 411],
+    ['GET /none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n', 411],
+  ]) {
+    const { seen, ended } = await raw(server, head + smuggled, (s) => s.includes('"apps"'));
+    assert.deepStrictEqual(seen.match(/HTTP\/1\.1 \d+/g), [`HTTP/1.1 ${status}`], head);
+    assert.ok(ended, head);
+  }
+}));
+
+test('a body that trickles in is given up after handshake_timeout', withServer({ demo: true, handshake_timeout: 2, apps: [app()] }, async (server) => {
+  const tcp = new Tcp(server.port);
+  await tcp.connected;
+  const before = Date.now();
+  const gone = new Promise((done) => tcp.socket.on('close', done));
+  tcp.socket.on('error', () => {});
+  tcp.socket.write('POST /pusher/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n');
+  const timer = setInterval(() => tcp.socket.write('x'), 300);
+  await gone;
+  clearInterval(timer);
+  assert.ok(Date.now() - before < 6000, `after ${Date.now() - before} ms`);
+}));

@@ -310,3 +310,15 @@ test('a binary frame amid text fragments and a text app-wide are told apart', wi
   client.tcp.write(frame(BINARY, 'x', { fin: false }));
   assert.strictEqual(await client.gone(), 1003);
 }));
+
+test('a close that the library begins (1002) leaves at once and cleanly, and nothing follows it', withServer({ presence: { leave_grace: 30 } }, async (server) => {
+  const [client, watcher] = await server.several(2, { tcp: true });
+  await watcher.enter('presence-room', { user_id: 'w' });
+  await client.enter('presence-room', { user_id: 'c' });
+  await watcher.until('pusher_internal:member_added');
+  client.tcp.socket.write(Buffer.from([0xf1, 0x80, 0, 0, 0, 0])); // reserved bits
+  await watcher.until('pusher_internal:member_removed', 3000);
+  watcher.clientEvent('presence-room', 'client-z', 1);
+  assert.strictEqual(await client.gone(9000), 1002);
+  assert.ok(!client.frames.some((f) => f.event === 'client-z'));
+}));

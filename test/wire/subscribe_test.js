@@ -418,3 +418,15 @@ test('a refusal leaves the connection and its other channels alone', withServer(
   assert.strictEqual((await client.until('client-x')).channel, 'private-a');
   await client.enter('private-b');
 }));
+
+test('subscription_count is said once where the count comes down to 100', withServer(() => ({ apps: [app({ enable_subscription_count: true })] }), async (server) => {
+  const all = await server.several(102);
+  for (const c of all) await c.subscribe('counted');
+  await all[0].until((f) => f.event === 'pusher_internal:subscription_count' && f.data.includes('102'), 8000);
+  for (const c of all.splice(99)) c.leave('counted');
+  await all[0].until((f) => f.event === 'pusher_internal:subscription_count' && f.data.includes('99'), 8000);
+  await new Promise((done) => setTimeout(done, 5500)); // the five seconds of the put-off ones
+  await all[0].barrier();
+  const last = all[0].frames.filter((f) => f.event === 'pusher_internal:subscription_count' && f.data === '{"subscription_count":99}');
+  assert.strictEqual(last.length, 2, 'once on the way up, once on the way down');
+}));
