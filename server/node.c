@@ -12,6 +12,7 @@
 
 #include "adapters/local.h"
 #include "server/acceptor.h"
+#include "server/base/clock.h"
 #include "server/base/cpus.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
@@ -153,23 +154,32 @@ static void log_stats(const struct node *n)
              n->n_workers);
 }
 
+static bool ended_by(const struct worker *w, uint64_t until)
+{
+    static const struct timespec moment = {0, 2000000};
+
+    while (!atomic_load(&w->ended)) {
+        if (clock_ms() >= until)
+            return false;
+        nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 /* Waits for the workers to run out of connections, until the grace is over. */
 static void drain(struct node *n)
 {
-    struct timespec until;
+    uint64_t until = clock_ms() + n->conf->shutdown_grace * 1000ULL;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += n->conf->shutdown_grace;
     atomic_store(&n->stopping, true);
     for (unsigned i = 0; i < n->n_workers; i++)
         worker_post(NULL, &n->workers[i], letter_plain(LETTER_DRAIN));
     for (unsigned i = 0; i < n->n_workers; i++) {
-        if (pthread_clockjoin_np(n->workers[i].thread, NULL, CLOCK_MONOTONIC, &until) ==
-            0)
-            continue;
-        log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i,
-                 n->conf->shutdown_grace);
-        worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
+        if (!ended_by(&n->workers[i], until)) {
+            log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i,
+                     n->conf->shutdown_grace);
+            worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
+        }
         worker_join(&n->workers[i]);
     }
 }

@@ -241,7 +241,7 @@ enum err webhook_http_post(struct webhook_http *h, const struct webhook_request 
     r->easy = curl_easy_init();
     if (!r->easy || !add_headers(r, request->headers) || set_limits(r, h->timeout) ||
         set_request(r, request) || curl_multi_add_handle(h->multi, r->easy)) {
-        log_error("webhook.request_refused", "url=%s", request->url);
+        log_error("webhook.libcurl", "error=%s", "a request was refused");
         request_free(r);
         return ERR_LIBRARY;
     }

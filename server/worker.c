@@ -195,6 +195,7 @@ static void *run(void *context)
     loop_every(w->loop, &w->tick, 1000, tick, w);
     loop_run(w->loop);
     loop_cancel(w->loop, &w->tick);
+    atomic_store(&w->ended, true);
     return NULL;
 }
 

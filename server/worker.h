@@ -37,6 +37,7 @@ struct worker {
     struct stats stats;
     struct loop_timer tick;
     pthread_t thread;
+    _Atomic bool ended; /* the thread has nothing left to do */
 };
 
 /** Makes the worker with everything that must be made one after another, before any
