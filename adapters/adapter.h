@@ -52,6 +52,11 @@ struct adapter_kept {
     unsigned ttl_ms;     /* for which it is still kept */
 };
 
+/* What cache channels keep in this node's memory. */
+struct adapter_cached {
+    size_t events, bytes;
+};
+
 /* What a home takes. context is what adapter_attach was given. All but run are called on
  * the home's thread. */
 struct adapter_sink {
@@ -79,6 +84,7 @@ struct adapter_ops {
     void (*publish)(struct adapter *a, const struct adapter_channel *c,
                     const struct adapter_event *e);
     unsigned (*lookup)(struct adapter *a, const struct lookup_query *q);
+    void (*cached)(struct adapter *a, unsigned home, struct adapter_cached *c);
     void (*free)(struct adapter *a);
 };
 
@@ -119,6 +125,13 @@ static inline void adapter_publish(struct adapter *a, const struct adapter_chann
 static inline unsigned adapter_lookup(struct adapter *a, const struct lookup_query *q)
 {
     return a->ops->lookup(a, q);
+}
+
+/** What is kept for this home's channels; the home's thread. */
+static inline void adapter_cached(struct adapter *a, unsigned home,
+                                  struct adapter_cached *c)
+{
+    a->ops->cached(a, home, c);
 }
 
 /** After every thread has ended. */

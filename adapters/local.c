@@ -121,6 +121,13 @@ static unsigned lookup(struct adapter *a, const struct lookup_query *q)
     return l->homes;
 }
 
+static void cached(struct adapter *a, unsigned home, struct adapter_cached *c)
+{
+    const struct kept *k = &seat_of(a, home)->kept;
+
+    *c = (struct adapter_cached){k->by_name.n, k->bytes};
+}
+
 static void local_free(struct adapter *a)
 {
     struct local *l = (struct local *)a;
@@ -139,6 +146,7 @@ struct adapter *local_adapter_alloc(unsigned homes, size_t kept_bytes)
         .close = close_channel,
         .publish = publish,
         .lookup = lookup,
+        .cached = cached,
         .free = local_free,
     };
     struct local *l = xcalloc(1, sizeof *l + homes * sizeof l->seats[0]);

@@ -80,6 +80,11 @@ bool auth_signature_is(struct slice given, struct slice secret, struct slice s)
            CRYPTO_memcmp(hex, given.p, AUTH_HEX_LEN) == 0;
 }
 
+bool auth_secret_is(struct slice given, struct slice secret)
+{
+    return given.n == secret.n && CRYPTO_memcmp(given.p, secret.p, secret.n) == 0;
+}
+
 void auth_md5(char hex[AUTH_MD5_HEX_LEN + 1], struct slice s)
 {
     unsigned char digest[MD5_LEN] = {0}; /* stays where a policy forbids MD5 */

@@ -22,6 +22,9 @@ bool auth_verify(struct slice auth, struct slice key, struct slice secret,
 void auth_sign(char hex[AUTH_HEX_LEN + 1], struct slice secret, struct slice s);
 /** True if hex is exactly what auth_sign writes for s; compared in constant time. */
 bool auth_signature_is(struct slice hex, struct slice secret, struct slice s);
+/** True if the two secrets are the same, compared in constant time (not so their
+ * lengths). */
+bool auth_secret_is(struct slice given, struct slice secret);
 /** Writes 32 lowercase hex digits and a NUL: MD5(s), an HTTP body's body_md5. */
 void auth_md5(char hex[AUTH_MD5_HEX_LEN + 1], struct slice s);
 

@@ -27,6 +27,9 @@ static const struct close_text close_texts[] = {
     {CLOSE_IDLE, "Closed after inactivity"},
 };
 
+_Static_assert(sizeof close_texts / sizeof close_texts[0] == CLOSE_CODES,
+               "every close code has a text");
+
 struct refusal_row {
     const char *type;
     int status;
@@ -50,6 +53,20 @@ const char *close_code_text(int code)
             return close_texts[i].text;
     }
     return "Connection closed";
+}
+
+unsigned close_code_place(int code)
+{
+    for (unsigned i = 0; i < CLOSE_CODES; i++) {
+        if (close_texts[i].code == code)
+            return i;
+    }
+    return 0;
+}
+
+int close_code_at(unsigned place)
+{
+    return close_texts[place].code;
 }
 
 const char *refusal_type(enum refusal r)

@@ -23,6 +23,8 @@ enum close_code {
     CLOSE_IDLE = 4202,
 };
 
+enum { CLOSE_CODES = 17 }; /* how many there are */
+
 /* Codes that only ever stand in a pusher:error event; closing with them is wrong. */
 enum error_code {
     ERROR_NULL = 0, /* "code":null */
@@ -39,10 +41,15 @@ enum refusal {
     REFUSAL_ROOM_FULL,         /* PresenceLimitReached 4100 */
     REFUSAL_MEMBER_TOO_LARGE,  /* PresenceMemberTooLarge 4301 */
     REFUSAL_TOO_MANY_CHANNELS, /* LimitReached 4100: max_channels_per_connection */
+    REFUSALS,                  /* how many there are, REFUSAL_NONE too */
 };
 
 /** The text that goes with a close code (static, fits a close frame's 123 bytes). */
 const char *close_code_text(int code);
+/** The place of a close code in their table, in which close_code_at finds it again; the
+ * first for a code that isn't Muster's. */
+unsigned close_code_place(int code);
+int close_code_at(unsigned place);
 const char *refusal_type(enum refusal r);
 int refusal_status(enum refusal r);
 

@@ -33,6 +33,7 @@ struct acceptor {
     struct loop_io readable;
     struct loop_timer retry;
     pthread_t thread;
+    enum listener listener;
     bool running;
     bool starved; /* said so in the log */
     int fd;
@@ -41,13 +42,15 @@ struct acceptor {
 
 /* Set on the listening socket, inherited by what it accepts. SO_SNDBUF bounds what the
  * kernel keeps for a slow client (LIBRARIES.md 14); TCP_NODELAY, because every write is a
- * whole batch already. */
+ * whole batch already; TCP_DEFER_ACCEPT (1 s), so that a connection comes together with
+ * its request. */
 static void set_options(int fd, const struct conf *conf)
 {
     int one = 1, bytes = (int)(conf->send_buffer_kb * 1024);
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
 }
 
@@ -56,6 +59,7 @@ static void hand_over(struct acceptor *a, int fd)
     struct msg_adopt *m = letter_alloc(LETTER_ADOPT, sizeof *m);
     struct worker *w = &a->node->workers[a->turn++ % a->node->n_workers];
 
+    m->listener = a->listener;
     m->fd = fd;
     worker_post(NULL, w, &m->msg);
 }
@@ -126,7 +130,16 @@ static unsigned bound_port(int fd)
     return ntohs(((struct sockaddr_in *)&at)->sin_port);
 }
 
-static enum err open_socket(struct acceptor *a, const struct conf *conf)
+static const char *const listening[] = {
+    [LISTENER_MAIN] = "node.listening",
+    [LISTENER_METRICS] = "metrics.listening",
+};
+static const char *const listen_failed[] = {
+    [LISTENER_MAIN] = "node.listen_failed",
+    [LISTENER_METRICS] = "metrics.listen_failed",
+};
+
+static enum err open_socket(struct acceptor *a, const char *host, unsigned at_port)
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                              .ai_socktype = SOCK_STREAM};
@@ -134,22 +147,18 @@ static enum err open_socket(struct acceptor *a, const struct conf *conf)
     char port[16];
     int failed;
 
-    snprintf(port, sizeof port, "%u", conf->port);
-    failed = getaddrinfo(conf->host, port, &hints, &found);
-    if (failed) {
-        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host,
-                  conf->port, gai_strerror(failed));
-        return ERR_SYSTEM;
-    }
-    for (struct addrinfo *at = found; at && a->fd < 0; at = at->ai_next)
-        a->fd = listen_on(at, conf);
-    freeaddrinfo(found);
-    if (a->fd < 0) {
-        log_error("node.listen_failed", "host=%s port=%u error=%s", conf->host,
-                  conf->port, strerror(errno));
-        return ERR_SYSTEM;
-    }
-    return ERR_NONE;
+    snprintf(port, sizeof port, "%u", at_port);
+    failed = getaddrinfo(host, port, &hints, &found);
+    for (struct addrinfo *at = found; !failed && at && a->fd < 0; at = at->ai_next)
+        a->fd = listen_on(at, a->node->conf);
+    if (a->fd < 0)
+        log_error(listen_failed[a->listener], "host=%s port=%u error=%s", host, at_port,
+                  failed ? gai_strerror(failed) : strerror(errno));
+    else
+        log_info(listening[a->listener], "host=%s port=%u", host, bound_port(a->fd));
+    if (!failed)
+        freeaddrinfo(found);
+    return a->fd < 0 ? ERR_SYSTEM : ERR_NONE;
 }
 
 static void woken(void *context)
@@ -160,20 +169,24 @@ static void woken(void *context)
     loop_stop(a->loop);
 }
 
-enum err acceptor_alloc(struct acceptor **out, struct node *n)
+enum err acceptor_alloc(struct acceptor **out, struct node *n, enum listener listener)
 {
+    const struct conf *conf = n->conf;
     struct acceptor *a = xcalloc(1, sizeof *a);
     enum err err;
 
     a->node = n;
+    a->listener = listener;
     a->fd = -1;
-    err = open_socket(a, n->conf);
+    if (listener == LISTENER_MAIN)
+        err = open_socket(a, conf->host, conf->port);
+    else
+        err = open_socket(a, conf->metrics.host, conf->metrics.port);
     if (err) {
         free(a);
         a = NULL;
     } else {
         a->loop = loop_alloc(woken, NULL, a);
-        log_info("node.listening", "host=%s port=%u", n->conf->host, bound_port(a->fd));
     }
     *out = a;
     return err;

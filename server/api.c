@@ -25,23 +25,71 @@ static void refuse(struct http_request *r, int status, struct buf *why)
     buf_fini(why);
 }
 
-static int verify(struct http_request *r, const struct app *app,
-                  const struct api_query *q, struct buf *why)
+/* Whether the request is signed with this as its path. */
+static int verify_path(struct http_request *r, const struct app *app,
+                       const struct api_query *q, struct slice path, struct buf *why)
 {
     struct slice prefix = slice_of(r->worker->node->conf->path_prefix);
     struct api_request request = {
-        .method = r->method, .path = r->path, .body = buf_slice(&r->body)};
+        .method = r->method, .path = path, .body = buf_slice(&r->body)};
     struct api_credentials credentials = {app->key, app->secret};
     struct buf prefixed = BUF_INIT;
     int status;
 
     if (prefix.n) {
         buf_add_slice(&prefixed, prefix);
-        buf_add_slice(&prefixed, r->path);
+        buf_add_slice(&prefixed, path);
         request.prefixed = buf_slice(&prefixed);
     }
     status = api_sign_verify(&request, q, &credentials, time(NULL), why);
     buf_fini(&prefixed);
+    return status;
+}
+
+/* True if it is signed with this other path. */
+static bool signed_otherwise(struct http_request *r, const struct app *app,
+                             const struct api_query *q, struct slice path)
+{
+    struct buf why = BUF_INIT;
+    bool ok = !slice_eq(path, r->path) && verify_path(r, app, q, path, &why) == 0;
+
+    buf_fini(&why);
+    return ok;
+}
+
+static void put_with_plus(struct buf *out, struct slice path)
+{
+    for (size_t i = 0; i < path.n; i++) {
+        bool space = path.n - i >= 3 && memcmp(path.p + i, "%20", 3) == 0;
+
+        buf_add_char(out, space ? '+' : path.p[i]);
+        i += space ? 2 : 0;
+    }
+}
+
+/* How the path was escaped when it was sent and signed isn't known any more: it is taken
+ * as it stands first, then as escaped as it can be, then with `+` for itself, which lws
+ * reads as a space. */
+static int verify(struct http_request *r, const struct app *app,
+                  const struct api_query *q, struct buf *why)
+{
+    int status = verify_path(r, app, q, r->path, why);
+    struct buf escaped = BUF_INIT, plus = BUF_INIT;
+
+    if (!status)
+        return 0;
+    http_path_escaped(r, &escaped);
+    put_with_plus(&plus, r->path);
+    if (signed_otherwise(r, app, q, buf_slice(&escaped))) {
+        status = 0;
+    } else if (signed_otherwise(r, app, q, buf_slice(&plus))) {
+        http_path_had_plus(r);
+        status = 0;
+    }
+    if (!status)
+        buf_fini(why);
+    buf_fini(&escaped);
+    buf_fini(&plus);
     return status;
 }
 

@@ -30,6 +30,7 @@ struct conn *conn_alloc(struct edge *e, struct lws *wsi)
 
     c->edge = e;
     c->wsi = wsi;
+    c->corked = true;
     c->id.first =
         random_pool_u64(&e->random) >> 11; /* 53 bits: exact in JavaScript too */
     c->id.second = random_pool_u64(&e->random) >> 11;
@@ -166,6 +167,7 @@ static bool write_ring(struct conn *c)
         if (!socket_write(c->wsi, bytes, n))
             return false;
         ring_drop(c, frames);
+        stat_add(stats, messages_out, frames);
         stat_add(stats, writes, 1);
         stat_add(stats, bytes_out, n);
         if (socket_busy(c->wsi))
@@ -191,6 +193,9 @@ bool conn_flush(struct conn *c)
         conn_closed(c, EXIT_UNCLEAN);
         return false;
     }
+    if (c->corked)
+        socket_cork(c->wsi, false);
+    c->corked = false;
     if ((c->ring_n || c->state == CONN_CLOSING) && !c->awaits_writeable) {
         c->awaits_writeable = true;
         socket_want_write(c->wsi);
@@ -258,6 +263,8 @@ void conn_close(struct conn *c, int code)
     if (c->paused)
         edge_resume(c); /* or its Close frame would never be read */
     c->close_code = (uint16_t)code;
+    if (c->counted)
+        stat_add(&c->edge->worker->stats, ended_by_code[close_code_place(code)], 1);
     edge_goodbye(c, exit_of(code));
     wheel_arm(&c->edge->wheel, &c->timer, CLOSE_SECONDS);
     mark_dirty(c);
@@ -267,6 +274,7 @@ void conn_refuse(struct conn *c, int code)
 {
     conn_send_take(c, encode_error(code, slice_of(close_code_text(code)), SLICE_NONE));
     stat_add(&c->edge->worker->stats, refused_connections, 1);
+    stat_add(&c->edge->worker->stats, refused_by_code[close_code_place(code)], 1);
     conn_close(c, code);
 }
 

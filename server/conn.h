@@ -60,7 +60,8 @@ struct conn {
     bool awaits_writeable : 1;
     bool authorized : 1; /* signed in, or let into a channel that needs a signature */
     bool counted : 1;    /* in the app's and the node's connections */
-    bool paused : 1;     /* nothing is read from it for a while */
+    bool corked : 1; /* the handshake's reply waits for the greeting, to go out with it */
+    bool paused : 1; /* nothing is read from it for a while */
 };
 
 /** For a socket that lws has just upgraded. */

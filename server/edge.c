@@ -91,6 +91,7 @@ void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
 {
     conn_send_take(c, encode_refused(channel, why, text));
     stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
+    stat_add(&c->edge->worker->stats, refused_by_type[why], 1);
 }
 
 void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const char *text,
@@ -323,6 +324,7 @@ void edge_receive(struct edge *e, struct msg *m)
     case LETTER_EMIT:
     case LETTER_RUN:
     case LETTER_ANSWER:
+    case LETTER_GAUGES:
     case LETTER_ADOPT:
     case LETTER_SUBSCRIBE:
     case LETTER_UNSUBSCRIBE:

@@ -53,6 +53,7 @@ void edge_client_event(struct conn *c, const struct command *cmd)
     const char *fault = fault_of(c, cmd, s);
 
     if (fault) {
+        stat_add(&c->edge->worker->stats, client_events_refused, 1);
         edge_error(c, ERROR_CLIENT_EVENT, cmd->channel, "%s", fault);
     } else if (!within_rate(c)) {
         stat_add(&c->edge->worker->stats, client_events_dropped, 1);

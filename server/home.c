@@ -244,6 +244,7 @@ void home_receive(struct home *h, struct msg *m)
         break;
     case LETTER_TERMINATE:
     case LETTER_ANSWER:
+    case LETTER_GAUGES:
     case LETTER_ADOPT:
     case LETTER_SUBSCRIBED:
     case LETTER_REFUSED:

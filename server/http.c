@@ -1,7 +1,8 @@
 /* HTTP through lws: the request's parts, its body, its reply. lws hands over the path and
  * the parameters decoded and split, and the bytes as sent are gone by then; what
  * signatures cover is put together again, escaped as encodeURIComponent does
- * (protocol/api_sign.h knows what else an SDK may have signed).
+ * (protocol/api_sign.h knows what else an SDK may have signed). lws cuts at a bare `;` as
+ * at `&`, in the path too, and reads a bare `+` as a space everywhere.
  *
  * A reply is put together in one buffer, head and body, and written at once; what the
  * kernel doesn't take lws keeps and sends on. A handler may answer later: then the reply
@@ -13,6 +14,7 @@
 #include <libwebsockets.h>
 #include <stdlib.h>
 
+#include "server/base/clock.h"
 #include "server/base/xalloc.h"
 #include "server/http_route.h"
 #include "server/node.h"
@@ -70,6 +72,9 @@ static bool put_head(struct http_request *r, unsigned char **p, unsigned char *e
         return false;
     if (r->reply.allow && !put_header(r->wsi, "allow:", r->reply.allow, p, end))
         return false;
+    if (r->reply.authenticate &&
+        !put_header(r->wsi, "www-authenticate:", r->reply.authenticate, p, end))
+        return false;
     if (r->reply.retry && !put_header(r->wsi, "retry-after:", retry, p, end))
         return false;
     if (r->reply.close && !put_header(r->wsi, "connection:", "close", p, end))
@@ -95,11 +100,22 @@ static bool write_reply(struct http_request *r)
     return ok;
 }
 
+static void count(const struct http_request *r)
+{
+    struct http_stats *all = r->worker->stats.http;
+
+    http_stats_count(&all[http_route_number(r->route)], r->reply.status,
+                     clock_us() - r->began);
+}
+
 /* Sends the reply and frees the request; false if the connection is to be closed. */
 static bool send_reply(struct http_request *r)
 {
     struct lws *wsi = r->wsi;
-    bool keep = write_reply(r) && !r->reply.close;
+    bool keep;
+
+    count(r); /* before the client can ask how often it was answered */
+    keep = write_reply(r) && !r->reply.close;
 
     http_request_free(r);
     return keep && lws_http_transaction_completed(wsi) == 0;
@@ -149,6 +165,33 @@ static void escape(struct buf *out, struct slice s, const char *also_plain)
     }
 }
 
+void http_path_escaped(const struct http_request *r, struct buf *out)
+{
+    unsigned arg = 0;
+
+    for (const char *p = r->route->path; *p; p++) {
+        if (*p == '*')
+            escape(out, r->args[arg++], "");
+        else
+            buf_add_char(out, *p);
+    }
+}
+
+void http_path_had_plus(struct http_request *r)
+{
+    for (unsigned i = 0; i < HTTP_ARGS_MAX; i++) {
+        char *p = r->args[i].p ? r->text.p + (r->args[i].p - r->text.p) : NULL;
+
+        for (size_t k = 0; k < r->args[i].n; k++) {
+            if (p[k] == ' ')
+                p[k] = '+';
+        }
+    }
+}
+
+/* As SDKs send it that sign what they send, instead of its values. */
+static const char plain_in_value[] = "/?:@$,;";
+
 /* name=value, where lws has decoded either: the first `=` is the one that was sent. */
 static void escape_parameter(struct buf *out, struct slice s)
 {
@@ -159,9 +202,11 @@ static void escape_parameter(struct buf *out, struct slice s)
     if (!equals)
         return;
     buf_add_char(out, '=');
-    escape(out, (struct slice){equals + 1, s.n - n - 1}, "");
+    escape(out, (struct slice){equals + 1, s.n - n - 1}, plain_in_value);
 }
 
+/* A part without `=` is the rest of a value in which a `;` stood: names of channels may.
+ */
 static void take_query(struct http_request *r, struct buf *out)
 {
     char text[4096];
@@ -170,9 +215,31 @@ static void take_query(struct http_request *r, struct buf *out)
     for (int i = 0; (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text,
                                                WSI_TOKEN_HTTP_URI_ARGS, i)) >= 0;
          i++) {
+        struct slice part = {text, (size_t)n};
+
+        if (i && !memchr(text, '=', part.n)) {
+            buf_add_char(out, ';');
+            escape(out, part, plain_in_value);
+            continue;
+        }
         if (i)
             buf_add_char(out, '&');
-        escape_parameter(out, (struct slice){text, (size_t)n});
+        escape_parameter(out, part);
+    }
+}
+
+/* The decoded path; what cut it was a `;`, more likely than an unescaped `&`. */
+static void take_path(struct http_request *r, enum lws_token_indexes method,
+                      struct buf *out)
+{
+    char text[4096];
+    int n;
+
+    for (int i = 0;
+         (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text, method, i)) >= 0; i++) {
+        if (i)
+            buf_add_char(out, ';');
+        buf_add(out, text, (size_t)n);
     }
 }
 
@@ -216,33 +283,40 @@ static void take_parts(struct http_request *r, struct slice decoded)
     r->authorization = (struct slice){r->text.p + at[2], at[3] - at[2]};
 }
 
-static struct slice method_of(struct lws *wsi)
+static void take_target(struct http_request *r, struct slice uri)
 {
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (lws_hdr_total_length(wsi, methods[i].token))
-            return slice_of(methods[i].name);
-    }
-    return SLICE("");
+    const struct conf *conf = r->worker->node->conf;
+    struct slice decoded = without_prefix(uri, r->own_port ? "" : conf->path_prefix);
+
+    if (!decoded.p)
+        return;
+    take_parts(r, decoded);
+    r->route = http_route_find(http_places(conf, r->own_port), r->method,
+                               kept(r, r->text.n - decoded.n), r->args, &r->reply.allow);
 }
 
-static struct http_request *request_alloc(struct worker *w, struct lws *wsi,
-                                          struct slice uri)
+static struct http_request *request_alloc(struct worker *w, struct lws *wsi)
 {
     struct http_request *r = xcalloc(1, sizeof *r);
-    struct slice decoded = without_prefix(uri, w->node->conf->path_prefix);
-    size_t decoded_at;
+    struct buf uri = BUF_INIT;
+    size_t i = 0;
 
     r->worker = w;
     r->wsi = wsi;
-    r->method = method_of(wsi);
     r->in_callback = true;
+    r->own_port = socket_listener(wsi) == LISTENER_METRICS;
+    r->began = clock_us();
     wheel_entry_init(&r->deadline);
-    if (!decoded.p)
-        return r;
-    take_parts(r, decoded);
-    decoded_at = r->text.n - decoded.n;
-    r->route = http_route_find(w->node->conf, r->method, kept(r, decoded_at), r->args,
-                               &r->reply.allow);
+    while (i < sizeof methods / sizeof *methods &&
+           !lws_hdr_total_length(wsi, methods[i].token))
+        i++;
+    r->method = SLICE("");
+    if (i < sizeof methods / sizeof *methods) {
+        r->method = slice_of(methods[i].name);
+        take_path(r, methods[i].token, &uri);
+    }
+    take_target(r, buf_slice(&uri));
+    buf_fini(&uri);
     return r;
 }
 
@@ -320,10 +394,9 @@ static bool answer(struct http_request **slot)
     return send_reply(r);
 }
 
-bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
-                struct http_request **slot)
+bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot)
 {
-    struct http_request *r = request_alloc(w, wsi, uri);
+    struct http_request *r = request_alloc(w, wsi);
     long long length = 0;
     unsigned fault = body_fault(r, &length);
 
@@ -375,6 +448,8 @@ static const char *upgrade_fault(struct lws *wsi, struct slice to)
 {
     char version[8];
 
+    if (socket_listener(wsi) == LISTENER_METRICS)
+        return "No WebSocket is spoken on metrics.port";
     if (to.n != 9 || strncasecmp(to.p, "websocket", 9) != 0)
         return "The only upgrade is websocket"; /* lws would speak h2c too */
     if (lws_hdr_copy(wsi, version, sizeof version, WSI_TOKEN_VERSION) <= 0 ||
@@ -388,12 +463,16 @@ static const char *upgrade_fault(struct lws *wsi, struct slice to)
 int http_check_upgrade(struct lws *wsi, struct slice to)
 {
     const char *fault = upgrade_fault(wsi, to);
-    struct http_request r = {.wsi = wsi, .in_callback = true};
+    struct http_request r = {.wsi = wsi,
+                             .worker = lws_context_user(lws_get_context(wsi)),
+                             .in_callback = true,
+                             .began = clock_us()};
     bool ok;
 
     if (!fault)
         return 0;
     http_reply_text(&r, 400, fault);
+    count(&r);
     ok = write_reply(&r);
     buf_fini(&r.reply.body);
     return ok ? 1 : -1;

@@ -23,7 +23,7 @@ enum { HTTP_ARGS_MAX = 2 };
 struct http_route {
     const char *method, *path;
     http_handler_fn *handler;
-    bool demo; /* exists only with demo = true */
+    unsigned place; /* enum http_place */
 };
 
 /* What a handler reads, and the reply that it fills in before http_finish. */
@@ -35,13 +35,15 @@ struct http_request {
     struct slice origin; /* absent without one */
     struct slice authorization;
     struct slice args[HTTP_ARGS_MAX]; /* of the route's path, decoded */
+    bool own_port;                    /* it came in on metrics.port */
     struct buf body;
     struct {
         unsigned status;
-        const char *type;  /* Content-Type; static */
-        const char *allow; /* Allow; static, or NULL */
-        unsigned retry;    /* Retry-After in s; 0 none */
-        bool close;        /* the connection ends with this reply */
+        const char *type;         /* Content-Type; static */
+        const char *allow;        /* Allow; static, or NULL */
+        const char *authenticate; /* WWW-Authenticate; static, or NULL */
+        unsigned retry;           /* Retry-After in s; 0 none */
+        bool close;               /* the connection ends with this reply */
         struct buf body;
     } reply;
     void *state; /* the handler's own, until the reply; ended by end_state */
@@ -50,6 +52,7 @@ struct http_request {
     struct lws *wsi;
     struct wheel_entry deadline; /* for the body to come */
     const struct http_route *route;
+    uint64_t began; /* µs, clock_us */
     struct buf text;
     bool in_callback, finished;
 };
@@ -59,6 +62,11 @@ void http_reply_text(struct http_request *r, unsigned status, const char *text);
 /** As http_reply_text, with the status's usual headers for a refusal over a limit. */
 void http_reply_later(struct http_request *r, unsigned status, unsigned retry_s,
                       const char *text);
+/** Appends the path, its arguments escaped as encodeURIComponent does: what was sent may
+ * have been this, where it wasn't r->path. */
+void http_path_escaped(const struct http_request *r, struct buf *out);
+/** The path's spaces were sent as `+`, and stand for it. */
+void http_path_had_plus(struct http_request *r);
 /** The body of the reply is complete: sends it as this type with status 200. r is gone at
  * the latest when the handler returns. */
 void http_finish(struct http_request *r, const char *type);
@@ -67,8 +75,7 @@ void http_finish(struct http_request *r, const char *type);
 
 /** A request's head has come. *slot: where the session keeps the request until it has
  * been answered. */
-bool http_begin(struct worker *w, struct lws *wsi, struct slice uri,
-                struct http_request **slot);
+bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot);
 /** Once a second: ends the connections whose bodies don't come. */
 void http_tick(struct wheel *requests);
 /** A piece of the body. */

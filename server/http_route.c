@@ -2,20 +2,30 @@
 
 #include "server/api.h"
 #include "server/demo.h"
+#include "server/health.h"
+#include "server/stats.h"
 
 /* The last `*` of a path takes whatever stands before its end, slashes too: a user id may
  * hold one. */
 static const struct http_route routes[] = {
-    {"POST", "/apps/*/events", api_post_events, false},
-    {"POST", "/apps/*/batch_events", api_post_batch, false},
-    {"GET", "/apps/*/channels", api_get_channels, false},
-    {"GET", "/apps/*/channels/*/users", api_get_users, false},
-    {"GET", "/apps/*/channels/*", api_get_channel, false},
-    {"POST", "/apps/*/users/*/terminate_connections", api_terminate, false},
-    {"GET", "/", demo_get_page, true},
-    {"GET", "/demo.json", demo_get_settings, true},
-    {"POST", "/pusher/auth", demo_post_auth, true},
+    {"POST", "/apps/*/events", api_post_events, PLACE_MAIN},
+    {"POST", "/apps/*/batch_events", api_post_batch, PLACE_MAIN},
+    {"GET", "/apps/*/channels", api_get_channels, PLACE_MAIN},
+    {"GET", "/apps/*/channels/*/users", api_get_users, PLACE_MAIN},
+    {"GET", "/apps/*/channels/*", api_get_channel, PLACE_MAIN},
+    {"POST", "/apps/*/users/*/terminate_connections", api_terminate, PLACE_MAIN},
+    {"GET", "/", demo_get_page, PLACE_DEMO},
+    {"GET", "/demo.json", demo_get_settings, PLACE_DEMO},
+    {"POST", "/pusher/auth", demo_post_auth, PLACE_DEMO},
+    {"GET", "/up", health_get_up, PLACE_HEALTH},
+    {"GET", "/ready", health_get_ready, PLACE_HEALTH},
+    {"GET", "/usage", health_get_usage, PLACE_METRICS},
+    {"GET", "/metrics", health_get_metrics, PLACE_METRICS},
 };
+
+enum { ROUTES = sizeof routes / sizeof *routes };
+
+_Static_assert((int)ROUTES < (int)HTTP_ROUTES_MAX, "each route's requests are counted");
 
 static bool ends(struct slice s, struct slice with)
 {
@@ -57,7 +67,15 @@ static bool match(const char *pattern, struct slice path,
     }
 }
 
-const struct http_route *http_route_find(const struct conf *conf, struct slice method,
+unsigned http_places(const struct conf *conf, bool own_port)
+{
+    if (own_port)
+        return PLACE_HEALTH | PLACE_METRICS;
+    return PLACE_MAIN | PLACE_HEALTH | (conf->demo ? PLACE_DEMO : 0u) |
+           (*conf->metrics.token ? PLACE_METRICS : 0u);
+}
+
+const struct http_route *http_route_find(unsigned places, struct slice method,
                                          struct slice path,
                                          struct slice args[HTTP_ARGS_MAX],
                                          const char **allow)
@@ -65,16 +83,28 @@ const struct http_route *http_route_find(const struct conf *conf, struct slice m
     *allow = NULL;
     if (slice_is(method, "HEAD")) /* http.c leaves the body out */
         method = SLICE("GET");
-    for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
+    for (size_t i = 0; i < ROUTES; i++) {
         const struct http_route *r = &routes[i];
 
-        if ((r->demo && !conf->demo) || !match(r->path, path, args))
+        if (!(r->place & places) || !match(r->path, path, args))
             continue;
         if (slice_is(method, r->method))
             return r;
         *allow = r->method;
     }
     return NULL;
+}
+
+unsigned http_route_number(const struct http_route *r)
+{
+    return r ? (unsigned)(r - routes) : ROUTES;
+}
+
+const char *http_route_label(unsigned number)
+{
+    if (number < ROUTES)
+        return routes[number].path;
+    return number == ROUTES ? "other" : NULL;
 }
 
 bool http_origin_allowed(const struct conf *conf, struct slice origin)

@@ -48,6 +48,9 @@ void letter_free(struct msg *m)
         if (((struct msg_answer *)m)->answer)
             lookup_answer_free(((struct msg_answer *)m)->answer);
         break;
+    case LETTER_GAUGES:
+        free(((struct msg_gauges *)m)->gauges);
+        break;
     case LETTER_RUN:
         if (((struct msg_run *)m)->fn)
             ((struct msg_run *)m)->fn(((struct msg_run *)m)->arg, false);

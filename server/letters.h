@@ -16,6 +16,7 @@
 #include "server/base/mailbox.h"
 
 struct app;
+struct gauges;
 
 enum letter_kind {
     /* to an edge */
@@ -33,6 +34,7 @@ enum letter_kind {
     LETTER_RUN,     /* an adapter: a call to make on the home's thread */
     /* to a worker */
     LETTER_ANSWER, /* a lookup's answer, for an HTTP request */
+    LETTER_GAUGES, /* a worker: add yours and pass it on (health.h) */
     LETTER_STOP,
 };
 
@@ -41,8 +43,12 @@ struct msg {
     enum letter_kind kind;
 };
 
+/* Where a connection came in. */
+enum listener { LISTENER_MAIN, LISTENER_METRICS };
+
 struct msg_adopt {
     struct msg msg;
+    enum listener listener;
     int fd; /* closed by letter_free unless taken (set to -1) */
 };
 
@@ -95,6 +101,13 @@ struct msg_answer {
     struct msg msg;
     uint64_t call;
     struct lookup_answer *answer; /* owned */
+};
+
+struct msg_gauges {
+    struct msg msg;
+    unsigned asker;        /* the worker whose request it is for */
+    uint64_t call;         /* the request's number there */
+    struct gauges *gauges; /* owned */
 };
 
 struct msg_terminate {

@@ -1,6 +1,6 @@
-/* The command line: muster [--config FILE] [--check] [--version] [--help]. Exit status 0
- * after an orderly end, 1 when the node could not start, 2 for a wrong option or
- * configuration. */
+/* The command line: muster [--config FILE] [--check] [--version] [--help], or muster sign
+ * (sign.h). Exit status 0 after an orderly end, 1 when the node could not start, 2 for a
+ * wrong option or configuration. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "server/base/log.h"
 #include "server/node.h"
+#include "server/sign.h"
 #include "server/version.h"
 
 enum { EXIT_START = 1, EXIT_USAGE = 2 };
@@ -25,6 +26,7 @@ struct options {
 static void print_help(void)
 {
     puts("Usage: muster [--config FILE] [--check] [--version] [--help]\n"
+         "       muster sign --help    signs a request to the HTTP API, for curl\n"
          "\n"
          "Serves the Pusher Channels protocol: realtime messages and presence.\n"
          "\n"
@@ -122,6 +124,8 @@ int main(int argc, char **argv)
     enum err err;
     int status;
 
+    if (argc > 1 && strcmp(argv[1], "sign") == 0)
+        return sign_main(argc - 1, argv + 1);
     if (!read_options(&o, argc, argv))
         return EXIT_USAGE;
     if (o.done)

@@ -74,6 +74,8 @@ static void free_node(struct node *n)
         worker_fini(&n->workers[i]);
     if (n->acceptor)
         acceptor_free(n->acceptor);
+    if (n->metrics)
+        acceptor_free(n->metrics);
     free(n->workers);
     adapter_free(n->adapter);
     apps_fini(&n->apps);
@@ -97,11 +99,30 @@ static enum err run_threads(struct node *n)
         err = worker_start(&n->workers[started]);
         started += !err;
     }
+    if (!err && n->metrics)
+        err = acceptor_start(n->metrics);
     if (!err)
         err = acceptor_start(n->acceptor);
     if (err)
         stop_workers(n, started);
     return err;
+}
+
+static enum err listen_on_ports(struct node *n)
+{
+    enum err err = ERR_NONE;
+
+    if (n->conf->metrics.port)
+        err = acceptor_alloc(&n->metrics, n, LISTENER_METRICS);
+    if (!err)
+        err = acceptor_alloc(&n->acceptor, n, LISTENER_MAIN);
+    return err;
+}
+
+static void stop_listening(struct acceptor *a)
+{
+    if (a)
+        acceptor_stop(a);
 }
 
 enum err node_start(struct node **out, const struct conf *conf)
@@ -111,6 +132,7 @@ enum err node_start(struct node **out, const struct conf *conf)
 
     *out = NULL;
     n->conf = conf;
+    n->started = time(NULL);
     set_descriptor_limit(conf);
     apps_init(&n->apps, conf);
     n->adapter =
@@ -118,12 +140,12 @@ enum err node_start(struct node **out, const struct conf *conf)
     err = make_workers(n);
     socket_servers_made();
     if (!err)
-        err = acceptor_alloc(&n->acceptor, n);
+        err = listen_on_ports(n);
     if (!err)
         err = run_threads(n);
     if (err) {
-        if (n->acceptor)
-            acceptor_stop(n->acceptor);
+        stop_listening(n->acceptor);
+        stop_listening(n->metrics);
         free_node(n);
         return err;
     }
@@ -131,7 +153,7 @@ enum err node_start(struct node **out, const struct conf *conf)
     return ERR_NONE;
 }
 
-static uint64_t sum(const struct node *n, size_t offset)
+uint64_t node_stat(const struct node *n, size_t offset)
 {
     uint64_t total = 0;
 
@@ -146,7 +168,7 @@ static uint64_t sum(const struct node *n, size_t offset)
 }
 
 #define STATS_FORMAT(name) #name "=%llu "
-#define STATS_SUM(name) , (unsigned long long)sum(n, offsetof(struct stats, name))
+#define STATS_SUM(name) , (unsigned long long)node_stat(n, offsetof(struct stats, name))
 
 static void log_stats(const struct node *n)
 {
@@ -154,11 +176,11 @@ static void log_stats(const struct node *n)
              n->n_workers);
 }
 
-static bool ended_by(const struct worker *w, uint64_t until)
+static bool drained_by(const struct worker *w, uint64_t until)
 {
     static const struct timespec moment = {0, 2000000};
 
-    while (!atomic_load(&w->ended)) {
+    while (!atomic_load(&w->drained)) {
         if (clock_ms() >= until)
             return false;
         nanosleep(&moment, NULL);
@@ -166,7 +188,8 @@ static bool ended_by(const struct worker *w, uint64_t until)
     return true;
 }
 
-/* Waits for the workers to run out of connections, until the grace is over. */
+/* Waits for the workers to run out of connections, until the grace is over. Meanwhile
+ * metrics.port answers, and says that the node isn't ready. */
 static void drain(struct node *n)
 {
     uint64_t until = clock_ms() + n->conf->shutdown_grace * 1000ULL;
@@ -175,13 +198,12 @@ static void drain(struct node *n)
     for (unsigned i = 0; i < n->n_workers; i++)
         worker_post(NULL, &n->workers[i], letter_plain(LETTER_DRAIN));
     for (unsigned i = 0; i < n->n_workers; i++) {
-        if (!ended_by(&n->workers[i], until)) {
+        if (!drained_by(&n->workers[i], until))
             log_warn("node.grace_over", "worker=%u shutdown_grace=%u", i,
                      n->conf->shutdown_grace);
-            worker_post(NULL, &n->workers[i], letter_plain(LETTER_STOP));
-        }
-        worker_join(&n->workers[i]);
     }
+    stop_listening(n->metrics);
+    stop_workers(n, n->n_workers);
 }
 
 void node_stop(struct node *n)

@@ -187,7 +187,7 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
 
     if (reason == LWS_CALLBACK_HTTP) {
         end_request(s);
-        keep = http_begin(worker_of(wsi), wsi, in, &s->request);
+        keep = http_begin(worker_of(wsi), wsi, &s->request);
     } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
         keep = http_body(s->request, in);
     } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
@@ -198,6 +198,17 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
         end_request(s);
     }
     return keep ? 0 : -1;
+}
+
+/* lws writes the handshake's reply by itself: it goes out with the greeting that follows
+ * (conn_flush), in one segment. */
+static int check_upgrade(struct lws *wsi, struct slice to)
+{
+    int result = http_check_upgrade(wsi, to);
+
+    if (!result)
+        socket_cork(wsi, true);
+    return result;
 }
 
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
@@ -221,7 +232,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_CLOSED_HTTP:
         return user ? http(wsi, reason, user, bytes) : 0;
     case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return http_check_upgrade(wsi, slice_of(in));
+        return check_upgrade(wsi, slice_of(in));
     case LWS_CALLBACK_WSI_DESTROY: /* whatever way it went */
         if (user) {
             closed(user);
@@ -306,9 +317,22 @@ void socket_server_free(struct socket_server *s)
     free(s);
 }
 
-void socket_server_adopt(struct socket_server *s, int fd)
+/* lws chooses a vhost by the Host header: one vhost for each listener would let clients
+ * choose. */
+enum listener socket_listener(struct lws *wsi)
 {
-    if (!lws_adopt_socket_vhost(s->vhost, fd))
+    return lws_get_opaque_user_data(wsi) ? LISTENER_METRICS : LISTENER_MAIN;
+}
+
+void socket_server_adopt(struct socket_server *s, int fd, enum listener listener)
+{
+    struct lws *wsi = lws_adopt_socket_vhost(s->vhost, fd);
+
+    if (wsi && listener == LISTENER_METRICS)
+        lws_set_opaque_user_data(wsi, s);
+    if (wsi)
+        socket_read_on(wsi); /* the request has come already (TCP_DEFER_ACCEPT) */
+    else
         log_warn("ws.adopt_failed", "fd=%d", fd); /* lws has closed it */
 }
 
@@ -328,6 +352,13 @@ void socket_read_on(struct lws *wsi)
         .fd = lws_get_socket_fd(wsi), .events = LWS_POLLIN, .revents = LWS_POLLIN};
 
     lws_service_fd(lws_get_context(wsi), &fd);
+}
+
+void socket_cork(struct lws *wsi, bool cork)
+{
+    int on = cork;
+
+    setsockopt(lws_get_socket_fd(wsi), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
 }
 
 void socket_pause(struct lws *wsi, bool pause)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "server/base/err.h"
+#include "server/letters.h"
 
 struct conn;
 struct lws;
@@ -23,14 +24,18 @@ struct socket_server *socket_server_alloc(struct worker *w);
 void socket_servers_made(void);
 /** Closes what is still open. */
 void socket_server_free(struct socket_server *s);
-/** Serves a connected socket; takes it, also on failure. */
-void socket_server_adopt(struct socket_server *s, int fd);
+/** Serves a connected socket that came in there; takes it, also on failure. */
+void socket_server_adopt(struct socket_server *s, int fd, enum listener listener);
+/** Where it came in. */
+enum listener socket_listener(struct lws *wsi);
 /** Lets lws look at its own timeouts; once a second. */
 void socket_server_tick(struct socket_server *s);
 /** Asks for a writeable callback. */
 void socket_want_write(struct lws *wsi);
 /** Outside a callback: reads what waits, if anything does. */
 void socket_read_on(struct lws *wsi);
+/** While corked the kernel keeps what doesn't fill a segment. */
+void socket_cork(struct lws *wsi, bool cork);
 /** Stops reading from the client, whose data waits in the kernel then; or reads again. */
 void socket_pause(struct lws *wsi, bool pause);
 /** Ends the socket from outside a callback, at once. */

@@ -15,7 +15,6 @@
 
 enum {
     TURN_MS = 5,          /* of letters from other threads */
-    LETTERS_A_LOOK = 16,  /* between looks at the clock */
     BUSY_BACKLOG = 16384, /* letters */
 };
 
@@ -47,7 +46,8 @@ static void receive(struct worker *w, struct msg *m)
 {
     switch (m->kind) {
     case LETTER_ADOPT:
-        socket_server_adopt(w->sockets, ((struct msg_adopt *)m)->fd);
+        socket_server_adopt(w->sockets, ((struct msg_adopt *)m)->fd,
+                            ((struct msg_adopt *)m)->listener);
         ((struct msg_adopt *)m)->fd = -1;
         letter_free(m);
         break;
@@ -57,6 +57,9 @@ static void receive(struct worker *w, struct msg *m)
         break;
     case LETTER_ANSWER:
         answered(w, (struct msg_answer *)m);
+        break;
+    case LETTER_GAUGES:
+        health_gauges(w, (struct msg_gauges *)m);
         break;
     case LETTER_TERMINATE:
     case LETTER_SUBSCRIBED:
@@ -108,22 +111,9 @@ static void receive_own(struct worker *w)
     }
 }
 
-/* Receives what other threads have sent, for TURN_MS at the most: then sockets have their
- * turn, and what is left has the next one. */
-static void receive_some(struct worker *w)
+static void receive_letter(struct letter *letter, void *context)
 {
-    uint64_t until = clock_ms() + TURN_MS;
-
-    for (unsigned n = 1; w->rest || (w->rest = mailbox_take(&w->inbox)); n++) {
-        struct letter *first = w->rest;
-
-        w->rest = first->next;
-        receive_one(w, (struct msg *)first);
-        if (n % LETTERS_A_LOOK == 0 && clock_ms() >= until)
-            break;
-    }
-    if (w->rest)
-        loop_wake(w->loop);
+    receive_one(context, (struct msg *)letter);
 }
 
 static void wake(void *context)
@@ -135,7 +125,8 @@ static void woken(void *context)
 {
     struct worker *w = context;
 
-    receive_some(w);
+    mailbox_receive(&w->inbox, TURN_MS, receive_letter,
+                    w); /* sockets have their turn then */
 }
 
 /* The end of a turn: the rest of what clients are sending, what this worker has said to
@@ -153,14 +144,20 @@ static void turn_ends(void *context)
         receive_own(w);
         edge_flush(&w->edge);
     } while (w->own_first);
-    if (w->edge.draining && list_empty(&w->edge.conns))
-        loop_stop(w->loop);
+    if (w->edge.draining)
+        atomic_store(&w->drained, list_empty(&w->edge.conns));
+}
+
+static void say_alive(struct worker *w)
+{
+    atomic_store_explicit(&w->last_turn, clock_ms(), memory_order_relaxed);
 }
 
 static void tick(void *context)
 {
     struct worker *w = context;
 
+    say_alive(w);
     edge_tick(&w->edge);
     http_tick(&w->requests);
     home_tick(&w->home, loop_now(w->loop));
@@ -173,12 +170,13 @@ enum err worker_init(struct worker *w, struct node *node, unsigned index)
     w->index = index;
     w->own_first = NULL;
     w->own_end = &w->own_first;
-    w->rest = NULL;
     w->backlog = 0;
     w->loop = loop_alloc(woken, turn_ends, w);
     mailbox_init(&w->inbox, wake, w->loop);
     edge_init(&w->edge, w);
     api_calls_init(&w->calls);
+    health_init(&w->health);
+    say_alive(w);
     wheel_init(&w->requests);
     home_init(&w->home, w, node->adapter, node->n_workers);
     w->sockets = socket_server_alloc(w);
@@ -195,7 +193,6 @@ static void *run(void *context)
     loop_every(w->loop, &w->tick, 1000, tick, w);
     loop_run(w->loop);
     loop_cancel(w->loop, &w->tick);
-    atomic_store(&w->ended, true);
     return NULL;
 }
 
@@ -229,7 +226,6 @@ void worker_fini(struct worker *w)
     if (w->sockets)
         socket_server_free(w->sockets);
     free_all(w->own_first);
-    free_all(w->rest);
     free_all(mailbox_take(&w->inbox));
     home_fini(&w->home);
     edge_fini(&w->edge);

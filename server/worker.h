@@ -13,6 +13,7 @@
 #include "server/base/loop.h"
 #include "server/base/mailbox.h"
 #include "server/edge.h"
+#include "server/health.h"
 #include "server/home.h"
 #include "server/letters.h"
 #include "server/stats.h"
@@ -27,24 +28,25 @@ struct worker {
     struct mailbox inbox;
     struct letter *own_first,
         **own_end;            /* letters to itself, in order, without the lock */
-    struct letter *rest;      /* taken from the inbox, for a later turn */
     _Atomic unsigned backlog; /* letters to this worker, not yet received */
     struct socket_server *sockets;
     struct edge edge;
     struct home home;
     struct api_calls calls;
+    struct health health;
     struct wheel requests; /* HTTP requests whose bodies are still to come */
     struct stats stats;
     struct loop_timer tick;
     pthread_t thread;
-    _Atomic bool ended; /* the thread has nothing left to do */
+    _Atomic bool drained;       /* after LETTER_DRAIN: no connection is left */
+    _Atomic uint64_t last_turn; /* ms, clock_ms: to the second */
 };
 
 /** Makes the worker with everything that must be made one after another, before any
  * thread starts (LIBRARIES.md 1). ERR_LIBRARY: lws gave no context; it was logged. */
 enum err worker_init(struct worker *w, struct node *node, unsigned index) MUST_CHECK;
 enum err worker_start(struct worker *w) MUST_CHECK;
-/** Waits for the thread to end; it does after LETTER_DRAIN, or LETTER_STOP. */
+/** Waits for the thread to end; it does after LETTER_STOP. */
 void worker_join(struct worker *w);
 /** After worker_join, or instead of worker_start. */
 void worker_fini(struct worker *w);

@@ -15,6 +15,7 @@ struct letter {
 struct mailbox {
     pthread_mutex_t lock;
     struct letter *first, **end;
+    struct letter *rest;         /* the receiver's: taken, for a later turn */
     void (*wake)(void *context); /* called by a sender, outside the lock */
     void *context;
 };
@@ -28,5 +29,9 @@ void mailbox_post(struct mailbox *m, struct letter *letter);
 /** The receiver: all letters so far, oldest first, linked by next; NULL if none. They are
  * the receiver's now. */
 struct letter *mailbox_take(struct mailbox *m);
+/** The receiver: hands letters to f, which takes them, for about ms at the most; wakes
+ * the receiver again where some may be left. */
+void mailbox_receive(struct mailbox *m, unsigned ms, void (*f)(struct letter *, void *),
+                     void *context);
 
 #endif

@@ -242,6 +242,45 @@ static void a_sender_wakes_the_receiver_only_when_the_box_was_empty(void **state
     mailbox_fini(&b.mailbox);
 }
 
+struct slow {
+    struct box *box;
+    struct letter late;
+    int handled;
+};
+
+/* Takes its time over every sixteenth letter; meanwhile another one is posted. */
+static void handle_slowly(struct letter *l, void *context)
+{
+    struct slow *s = context;
+
+    (void)l;
+    if (++s->handled == 2)
+        mailbox_post(&s->box->mailbox, &s->late);
+    if (s->handled % 16 == 0)
+        usleep(3000);
+}
+
+static void a_receiver_that_breaks_off_is_woken_for_what_came_meanwhile(void **state)
+{
+    struct box b = {.wakes = 0};
+    struct slow s = {.box = &b};
+    struct letter letters[32];
+
+    (void)state;
+    mailbox_init(&b.mailbox, wake, &b);
+    for (int i = 0; i < 32; i++)
+        mailbox_post(&b.mailbox, &letters[i]);
+    mailbox_receive(&b.mailbox, 1, handle_slowly, &s);
+    assert_int_equal(s.handled, 16);
+    b.wakes = 0; /* the loop has heard them all */
+    mailbox_receive(&b.mailbox, 1, handle_slowly, &s);
+    assert_int_equal(s.handled, 32); /* the rest is done, the late one waits in the box */
+    assert_int_equal(b.wakes, 1);
+    mailbox_receive(&b.mailbox, 1, handle_slowly, &s);
+    assert_int_equal(s.handled, 33);
+    mailbox_fini(&b.mailbox);
+}
+
 /* log */
 
 /* What log_at writes on standard error, without the time. */
@@ -367,6 +406,7 @@ int main(void)
         cmocka_unit_test(an_entry_may_be_armed_again_or_cancelled),
         cmocka_unit_test(letters_of_each_sender_arrive_once_and_in_order),
         cmocka_unit_test(a_sender_wakes_the_receiver_only_when_the_box_was_empty),
+        cmocka_unit_test(a_receiver_that_breaks_off_is_woken_for_what_came_meanwhile),
         cmocka_unit_test(no_value_can_forge_a_pair_or_a_line),
         cmocka_unit_test(a_long_line_is_cut_and_still_ends),
         cmocka_unit_test(a_line_below_the_level_is_dropped),

@@ -59,6 +59,14 @@ static void no_close_code_is_43xx(void **state)
         assert_true(codes[i] < 4300);
 }
 
+static void each_close_code_has_a_place_of_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(COUNT(codes), CLOSE_CODES);
+    for (size_t i = 0; i < COUNT(codes); i++)
+        assert_int_equal(close_code_at(close_code_place(codes[i])), codes[i]);
+}
+
 static void refusals_carry_the_protocol_s_type_and_status(void **state)
 {
     static const struct {
@@ -88,6 +96,7 @@ int main(void)
         cmocka_unit_test(every_close_code_has_a_text_of_its_own_that_fits),
         cmocka_unit_test(an_unknown_code_still_has_a_text),
         cmocka_unit_test(no_close_code_is_43xx),
+        cmocka_unit_test(each_close_code_has_a_place_of_its_own),
         cmocka_unit_test(refusals_carry_the_protocol_s_type_and_status),
     };
 

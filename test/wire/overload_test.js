@@ -3,7 +3,9 @@
 // fast as it can write. Everyone else goes on, and the server still stops in time.
 const test = require('node:test');
 const assert = require('node:assert');
+const net = require('node:net');
 const { start, app } = require('./support/server');
+const { Tcp } = require('./support/tcp');
 
 const ROOM = 'presence-room';
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -85,4 +87,27 @@ test('SIGTERM ends a server in time while a client floods it so', async (t) => {
   assert.deepStrictEqual(how, { code: 0, signal: null }, server.tail());
   assert.ok(Date.now() - before < 6000, `took ${Date.now() - before} ms`);
   server.sane();
+});
+
+test('a worker that is handed many connections at once serves each of them', { timeout: 60000 }, async (t) => {
+  const server = await start({ workers: 1, shutdown_grace: 3, apps: [app()] });
+  t.after(() => (server.how ? null : server.abandon()));
+  const request = Tcp.request(`/app/${server.apps[0].key}?protocol=7`, server.port);
+  for (let round = 0; round < 40; round++) {
+    const all = Array.from({ length: 250 }, () => new Promise((done, fail) => {
+      const socket = net.connect(server.port, '127.0.0.1', () => socket.write(request));
+      let seen = '';
+      const timer = setTimeout(() => fail(new Error(`round ${round}: no greeting in 10 s`)), 10000);
+      socket.on('error', fail);
+      socket.on('data', (part) => {
+        seen += part.toString('latin1');
+        if (!seen.includes('connection_established')) return;
+        clearTimeout(timer);
+        socket.destroy();
+        done();
+      });
+    }));
+    await Promise.all(all);
+  }
+  await server.stop();
 });

@@ -3,6 +3,7 @@
 // again: by SIGTERM, with exit code 0, within the grace, and with no sanitizer report.
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const assert = require('node:assert');
@@ -189,6 +190,16 @@ class Server {
   }
 }
 
+/** A port that was free a moment ago, for what can't listen on any free one. */
+function freePort() {
+  return new Promise((done) => {
+    const probe = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
+
 /** config: an object (defaults are filled in, written as JSON) or the text of a .cfg file. */
 async function start(config = {}, options = {}) {
   const full =
@@ -233,4 +244,4 @@ async function run(args, options = {}) {
   return { ...how, out: server.out, err: server.text };
 }
 
-module.exports = { Server, start, withServer, run, write, scratch, app, BIN };
+module.exports = { Server, start, withServer, run, write, scratch, app, freePort, BIN };

@@ -1,0 +1,143 @@
+'use strict';
+// The HTTP API under load: kept connections, requests sent ahead, askers who leave, thousands
+// of POSTs at once, and a flood of bad signatures, while the sockets must not notice.
+const { describe, test } = require('node:test');
+const assert = require('node:assert');
+const http = require('node:http');
+const path = require('node:path');
+const { spawn } = require('node:child_process');
+const { withServer } = require('./support/server');
+const { call, publish, ask, bytes, Wire } = require('./support/api');
+
+const SLOW = /sanitized|asan|tsan/.test(process.env.MUSTER_BIN || '') || Boolean(process.env.TSAN_OPTIONS);
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+for (const workers of [1, 4]) {
+  describe(`the HTTP API under load with ${workers} workers`, () => {
+    test('requests sent ahead are answered in order, those that must be looked up too', withServer({ workers }, async (server) => {
+      const c = await server.client();
+      for (let i = 0; i < 20; i++) await c.enter(`presence-${i}`, { user_id: `user-${i}` });
+      const wire = new Wire(server);
+      const sent = [];
+      const want = [];
+      for (let i = 0; i < 20; i++) {
+        sent.push(bytes(server, 'GET', `/channels/presence-${i}/users`));
+        want.push([200, `{"users":[{"id":"user-${i}"}]}`]);
+        sent.push(bytes(server, 'POST', '/events', { body: JSON.stringify({ name: `e${i}`, channel: 'presence-0', data: 'x' }) }));
+        want.push([200, '{}']);
+        sent.push(bytes(server, 'GET', '/channels', { app: { id: `none-${i}`, key: 'k', secret: 's' } }));
+        want.push([404, `Unknown app none-${i}\n`]);
+        sent.push(bytes(server, 'POST', '/events', { body: JSON.stringify({ name: 'n', channel: `presence-${i}`, data: 'x', info: 'user_count' }) }));
+        want.push([200, `{"channels":{"presence-${i}":{"user_count":1}}}`]);
+      }
+      wire.write(sent.join(''));
+      const got = await wire.replies(sent.length);
+      assert.deepStrictEqual(got.map((r) => [r.status, r.text]), want);
+      for (let i = 0; i < 20; i++) await c.until(`e${i}`);
+      for (const piece of sent.join('').match(/[^]{1,7}/g).slice(0, 400)) wire.write(piece);
+      wire.end();
+    }));
+
+    test('an asker who is gone before the answer troubles nobody', withServer({ workers }, async (server) => {
+      const c = await server.client();
+      await c.enter('presence-x', { user_id: 'u' });
+      for (let round = 0; round < 10; round++) {
+        const wires = Array.from({ length: 20 }, () => new Wire(server));
+        await sleep(20);
+        for (const [i, wire] of wires.entries()) {
+          const body = JSON.stringify({ name: 'e', channel: 'presence-x', data: 'x', info: 'user_count' });
+          wire.write(i % 2 ? bytes(server, 'GET', '/channels/presence-x/users').repeat(3) : bytes(server, 'POST', '/events', { body }).repeat(3));
+          if (i % 4 < 2) wire.socket.resetAndDestroy();
+          else wire.socket.destroySoon();
+        }
+        await Promise.all(wires.map((w) => w.ended));
+      }
+      assert.deepStrictEqual(await ask(server, '/channels/presence-x/users'), { users: [{ id: 'u' }] });
+      await publish(server, { name: 'last', channel: 'presence-x', data: 'x' });
+      await c.until('last');
+    }));
+
+    test('thousands of POSTs at once: every socket hears all of them, in one order', withServer({ workers }, async (server, t) => {
+      const listeners = await server.several(8);
+      for (const c of listeners) await c.enter('room');
+      const posters = 30;
+      const each = SLOW ? 30 : 100;
+      const agent = new http.Agent({ keepAlive: true, maxSockets: posters });
+      const began = Date.now();
+      await Promise.all(
+        Array.from({ length: posters }, async (_, p) => {
+          for (let i = 0; i < each; i++)
+            assert.strictEqual((await call(server, 'POST', '/events', { agent, body: { name: 'e', channel: 'room', data: `${p}:${i}` } })).text, '{}');
+        }),
+      );
+      t.diagnostic(`${posters * each} POSTs in ${Date.now() - began} ms`);
+      agent.destroy();
+      const orders = [];
+      for (const c of listeners) {
+        const order = [];
+        while (order.length < posters * each) order.push((await c.until('e')).data);
+        const next = new Array(posters).fill(0);
+        for (const text of order) {
+          const [p, i] = text.split(':').map(Number);
+          assert.strictEqual(i, next[p]++, `poster ${p}`);
+        }
+        orders.push(order.join());
+      }
+      assert.strictEqual(new Set(orders).size, 1, 'one order for all');
+    }));
+
+    test('a flood of bad signatures doesn’t slow the sockets', withServer({ workers }, async (server, t) => {
+      const [a, b] = await server.several(2);
+      for (const c of [a, b]) await c.enter('private-x');
+      const round = async () => {
+        const before = performance.now();
+        a.clientEvent('private-x', 'client-x', 1);
+        await b.until('client-x');
+        return performance.now() - before;
+      };
+      const measure = async (ms) => {
+        const times = [];
+        for (const end = Date.now() + ms; Date.now() < end; await sleep(110)) times.push(await round());
+        return times;
+      };
+      const calm = await measure(500);
+      const bad = `/apps/${server.apps[0].id}/channels?auth_key=${server.apps[0].key}&auth_timestamp=${Math.floor(Date.now() / 1000)}&auth_version=1.0&info[]=a&x=+&auth_signature=${'0'.repeat(64)}`;
+      const flood = spawn(process.execPath, [path.join(__dirname, 'support/flood.js'), server.port, 20, 2500, bad]);
+      let out = '';
+      flood.stdout.on('data', (part) => (out += part));
+      const ended = new Promise((done) => flood.on('close', done));
+      await sleep(400);
+      const stormy = await measure(1600);
+      await ended;
+      const counts = JSON.parse(out);
+      t.diagnostic(`${counts['401']} refused; there and back: ${median(calm).toFixed(1)} ms calm, ${median(stormy).toFixed(1)} ms in the flood, ${Math.max(...stormy).toFixed(1)} ms at worst`);
+      assert.deepStrictEqual(Object.keys(counts), ['401']);
+      assert.ok(counts['401'] > 500, out);
+      assert.ok(median(stormy) < (SLOW ? 500 : 60), `${median(stormy)} ms`);
+    }));
+  });
+}
+
+test('a connection serves a thousand requests, one after another', withServer({}, async (server) => {
+  const wire = new Wire(server);
+  for (let i = 1; i <= 1000; i += 50) {
+    const one = bytes(server, 'GET', '/channels');
+    for (let k = 0; k < 50; k++) {
+      wire.write(one);
+      if (k % 10 === 9) await wire.replies(i + k);
+    }
+  }
+  const all = await wire.replies(1000);
+  assert.ok(all.every((r) => r.status === 200 && r.text === '{"channels":{}}'));
+  wire.end();
+}));
+
+test('HTTP/1.0 and Connection: close end the connection, behind the answer', withServer({}, async (server) => {
+  for (const change of [(t) => t.replace('HTTP/1.1', 'HTTP/1.0'), (t) => t.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n')]) {
+    const wire = new Wire(server);
+    wire.write(change(bytes(server, 'GET', '/channels')));
+    await wire.ended;
+    assert.deepStrictEqual(wire.parse().map((r) => [r.status, r.text]), [[200, '{"channels":{}}']]);
+  }
+}));
