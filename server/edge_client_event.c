@@ -5,6 +5,7 @@
 #include "server/base/allowance.h"
 #include "server/edge_sub.h"
 #include "server/node.h"
+#include "server/webhook.h"
 #include "server/worker.h"
 
 /* Each event costs 1/rate s, and a second's worth may come at once. */
@@ -34,6 +35,27 @@ static const char *fault_of(struct conn *c, const struct command *cmd,
     return NULL;
 }
 
+/* The event for webhooks, which goes by way of the channel's home for the sake of its
+ * order; NULL if none wants it. */
+static struct webhook_event *webhook_of(const struct conn *c, const struct command *cmd,
+                                        struct slice user)
+{
+    const struct webhooks *out = c->edge->worker->node->webhooks;
+    char id[48];
+
+    if (!webhooks_want(out, c->app->index, CONF_WEBHOOK_CLIENT_EVENT, cmd->channel))
+        return NULL;
+    return webhook_event_alloc(&(struct webhook_event){
+        .type = CONF_WEBHOOK_CLIENT_EVENT,
+        .app = c->app->index,
+        .channel = cmd->channel,
+        .user_id = user,
+        .event = cmd->event,
+        .data_raw = cmd->data,
+        .socket_id = conn_id_text(c, id),
+    });
+}
+
 static void publish(struct conn *c, const struct command *cmd, const struct edge_sub *s)
 {
     struct worker *w = c->edge->worker;
@@ -43,6 +65,7 @@ static void publish(struct conn *c, const struct command *cmd, const struct edge
     m->channel_id = s->channel->id;
     m->frame = encode_client_event(cmd->event, cmd->channel, cmd->data, user);
     m->except = c->id;
+    m->webhook = webhook_of(c, cmd, user);
     edge_post_home(c, s->home, &m->msg);
     stat_add(&w->stats, client_events, 1);
 }

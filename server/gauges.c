@@ -18,8 +18,10 @@ static void add_connection(struct gauges *g, const struct conn *c)
 {
     if (c->counted)
         g->apps[c->app->index].connections++;
-    g->pending_messages += c->ring_n;
-    g->pending_bytes += c->ring_bytes;
+    if (c->awaits_writeable) { /* of others the ring is written at the end of this turn */
+        g->pending_messages += c->ring_n;
+        g->pending_bytes += c->ring_bytes;
+    }
     g->paused += c->paused;
 }
 

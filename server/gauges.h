@@ -22,7 +22,7 @@ struct app_gauges {
 };
 
 struct gauges {
-    uint64_t pending_messages, pending_bytes; /* in rings: handed to no socket yet */
+    uint64_t pending_messages, pending_bytes; /* in rings whose sockets are full */
     uint64_t paused;                          /* connections */
     uint64_t cached_events, cached_bytes;     /* what cache channels keep */
     size_t n_apps;

@@ -79,10 +79,11 @@ static void forget_request(struct home_sub *s)
     s->request = NULL;
 }
 
-static struct frame *kept_or_miss(const struct home_channel *c)
+static struct frame *kept_or_miss(struct home_channel *c)
 {
     if (c->kept && c->kept_until > loop_now(c->home->worker->loop))
         return frame_hold(c->kept);
+    home_webhook_cache_miss(c);
     return encode_cache_miss(c->adapter.name);
 }
 
@@ -91,6 +92,7 @@ static void admit(struct home_sub *s)
     struct home_channel *c = s->channel;
     struct msg_subscribed *m = letter_alloc(LETTER_SUBSCRIBED, sizeof *m);
 
+    home_channel_occupied(c);
     s->admitted = true;
     c->per_edge[s->edge]++;
     c->n_admitted++;
@@ -116,9 +118,14 @@ static void leave(struct home_sub *s, enum presence_exit how)
         home_count_changed(c);
     }
     if (c->presence) {
+        c->leaving = how;
         presence_leave(c->presence, &s->ref, how, loop_now(c->home->worker->loop));
         if (presence_waits(c->presence) && list_empty(&c->grace))
             list_append(&c->home->grace, &c->grace);
+    }
+    if (!c->n_admitted && c->occupied) {
+        c->occupied = false;
+        home_webhook_vacated(c, how);
     }
 }
 
@@ -193,13 +200,18 @@ static void unsubscribe(struct home *h, const struct msg_unsubscribe *m)
     home_sub_drop(s);
 }
 
-static void publish(struct home *h, const struct msg_publish *m)
+static void publish(struct home *h, struct msg_publish *m)
 {
     struct home_channel *c = home_channel_by_id(h, m->channel_id);
 
-    if (c)
-        adapter_publish(h->adapter, &c->adapter,
-                        &(struct adapter_event){.frame = m->frame, .except = m->except});
+    if (!c)
+        return;
+    if (m->webhook) {
+        webhooks_post(h->webhooks.out, m->webhook);
+        m->webhook = NULL;
+    }
+    adapter_publish(h->adapter, &c->adapter,
+                    &(struct adapter_event){.frame = m->frame, .except = m->except});
 }
 
 /* The channel may have subscribers on other nodes though it has none here: the adapter is
@@ -350,6 +362,12 @@ static void run_here(void *context, void (*fn)(void *arg, bool alive), void *arg
     worker_post(NULL, h->worker, &m->msg);
 }
 
+/* A member whose grace is over has been waited for; webhooks need not wait again. */
+static bool grace_is_delay(const struct home_channel *c)
+{
+    return c->presence->rules.leave_grace_ms >= c->home->webhooks.delay;
+}
+
 void home_tick(struct home *h, uint64_t now)
 {
     struct list *next;
@@ -358,11 +376,13 @@ void home_tick(struct home *h, uint64_t now)
         struct home_channel *c = CONTAINER_OF(at, struct home_channel, grace);
 
         next = at->next;
+        c->leaving = grace_is_delay(c) ? EXIT_CLEAN : EXIT_UNCLEAN;
         presence_tick(c->presence, now);
         if (!presence_waits(c->presence))
             list_remove(&c->grace);
         home_channel_drop_if_idle(c);
     }
+    home_webhooks_tick(&h->webhooks, now);
     if (++h->seconds % 5 == 0)
         home_counts_flush(h);
 }
@@ -382,6 +402,8 @@ void home_init(struct home *h, struct worker *w, struct adapter *adapter,
     list_init(&h->counts);
     h->next_id = (uint64_t)w->index << 56; /* unique on the node */
     h->seed = hash_seed_random();
+    home_webhooks_init(&h->webhooks, w->node->webhooks,
+                       w->node->conf->webhooks.leave_delay_ms, h->seed);
     h->n_workers = n_workers;
     h->seconds = 0;
     adapter_attach(adapter, w->index, &sink, h);
@@ -406,6 +428,7 @@ void home_fini(struct home *h)
 {
     hmap_each(&h->subs, free_sub, NULL);
     hmap_each(&h->channels_by_id, free_channel, NULL);
+    home_webhooks_fini(&h->webhooks);
     hmap_fini(&h->subs);
     hmap_fini(&h->channels_by_id);
     hmap_fini(&h->channels_by_name);

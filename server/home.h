@@ -10,6 +10,7 @@
 #include "server/base/hash.h"
 #include "server/base/hmap.h"
 #include "server/base/list.h"
+#include "server/home_webhook.h"
 #include "server/letters.h"
 
 struct worker;
@@ -23,6 +24,7 @@ struct home {
     struct list joining; /* open channels with subscriptions to answer this turn */
     struct list grace;   /* channels with a member in grace */
     struct list counts;  /* channels that owe a subscription_count */
+    struct home_webhooks webhooks;
     uint64_t next_id;
     struct hash_seed seed;
     unsigned n_workers;

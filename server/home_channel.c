@@ -108,6 +108,14 @@ void home_channel_drop_if_idle(struct home_channel *c)
     home_channel_free(c);
 }
 
+void home_channel_occupied(struct home_channel *c)
+{
+    if (c->occupied)
+        return;
+    c->occupied = true;
+    home_webhook_occupied(c);
+}
+
 void home_channel_keep(struct home_channel *c, struct frame *f, uint64_t until)
 {
     if (c->kept)

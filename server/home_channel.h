@@ -18,6 +18,8 @@ struct home_channel {
     struct list admitting; /* subscriptions that are let in, until they are told */
     unsigned n_subs;       /* waiting ones too */
     unsigned n_admitted;
+    bool occupied;              /* as webhooks were told */
+    enum presence_exit leaving; /* the way in which members go, while presence says so */
     struct presence *presence;  /* presence kinds, else NULL */
     struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
     uint64_t succeeded_version; /* of the view that it shows */
@@ -47,6 +49,8 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
 struct home_channel *home_channel_find(struct home *h, const struct app *app,
                                        struct slice name);
 struct home_channel *home_channel_by_id(struct home *h, uint64_t id);
+/** Somebody is here: said to webhooks once, before anything else of the channel. */
+void home_channel_occupied(struct home_channel *c);
 /** What joiners get behind their snapshot until then; f NULL: nothing. Borrows. */
 void home_channel_keep(struct home_channel *c, struct frame *f, uint64_t until);
 /** Ends the connections that are signed in as this user channel's user. */

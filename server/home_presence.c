@@ -17,6 +17,8 @@ static void added(void *context, const struct member *m)
     struct frame *f;
 
     stat_add(&c->home->worker->stats, members_added, 1);
+    home_channel_occupied(c);
+    home_webhook_member_added(c, m);
     if (!c->n_admitted)
         return;
     f = encode_member_added(c->kind, c->adapter.name, m->piece.id, m->piece.info);
@@ -30,6 +32,7 @@ static void removed(void *context, const struct member *m)
     struct frame *f;
 
     stat_add(&c->home->worker->stats, members_removed, 1);
+    home_webhook_member_removed(c, m, c->leaving);
     if (!c->n_admitted)
         return;
     f = encode_member_removed(c->kind, c->adapter.name, m->piece.id);
@@ -89,6 +92,7 @@ static void send_count(struct home_channel *c)
 
     home_channel_deliver(c, f, nobody);
     frame_release(f);
+    home_webhook_count(c);
 }
 
 void home_count_changed(struct home_channel *c)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "server/base/xalloc.h"
+#include "server/webhook_event.h"
 
 void *letter_alloc(enum letter_kind kind, size_t size)
 {
@@ -40,6 +41,8 @@ void letter_free(struct msg *m)
         break;
     case LETTER_PUBLISH:
         release(((struct msg_publish *)m)->frame);
+        if (((struct msg_publish *)m)->webhook)
+            webhook_event_free(((struct msg_publish *)m)->webhook);
         break;
     case LETTER_EMIT:
         release(((struct msg_emit *)m)->frame);

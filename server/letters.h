@@ -16,6 +16,7 @@
 #include "server/base/mailbox.h"
 
 struct app;
+struct webhook_event;
 struct gauges;
 
 enum letter_kind {
@@ -78,6 +79,7 @@ struct msg_publish {
     uint64_t channel_id;
     struct frame *frame; /* held */
     struct socket_id except;
+    struct webhook_event *webhook; /* the same event for webhooks, owned, or NULL */
 };
 
 struct msg_emit {

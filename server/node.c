@@ -17,6 +17,7 @@
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
 #include "server/socket.h"
+#include "server/webhook.h"
 #include "server/worker.h"
 
 enum {
@@ -28,7 +29,8 @@ enum {
  * this limit (LIBRARIES.md 15). */
 static void set_descriptor_limit(const struct conf *conf)
 {
-    rlim_t want = (rlim_t)conf->max_connections + DESCRIPTORS_BESIDE;
+    rlim_t want =
+        (rlim_t)conf->max_connections + DESCRIPTORS_BESIDE + webhooks_descriptors(conf);
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -77,6 +79,7 @@ static void free_node(struct node *n)
     if (n->metrics)
         acceptor_free(n->metrics);
     free(n->workers);
+    webhooks_free(n->webhooks);
     adapter_free(n->adapter);
     apps_fini(&n->apps);
     free(n);
@@ -92,7 +95,7 @@ static void stop_workers(struct node *n, unsigned started)
 
 static enum err run_threads(struct node *n)
 {
-    enum err err = ERR_NONE;
+    enum err err = webhooks_start(n->webhooks);
     unsigned started = 0;
 
     while (started < n->n_workers && !err) {
@@ -103,8 +106,10 @@ static enum err run_threads(struct node *n)
         err = acceptor_start(n->metrics);
     if (!err)
         err = acceptor_start(n->acceptor);
-    if (err)
+    if (err) {
         stop_workers(n, started);
+        webhooks_stop(n->webhooks, 0);
+    }
     return err;
 }
 
@@ -137,7 +142,8 @@ enum err node_start(struct node **out, const struct conf *conf)
     apps_init(&n->apps, conf);
     n->adapter =
         local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
-    err = make_workers(n);
+    n->webhooks = webhooks_alloc(conf);
+    err = n->webhooks ? make_workers(n) : ERR_LIBRARY;
     socket_servers_made();
     if (!err)
         err = listen_on_ports(n);
@@ -190,10 +196,8 @@ static bool drained_by(const struct worker *w, uint64_t until)
 
 /* Waits for the workers to run out of connections, until the grace is over. Meanwhile
  * metrics.port answers, and says that the node isn't ready. */
-static void drain(struct node *n)
+static void drain(struct node *n, uint64_t until)
 {
-    uint64_t until = clock_ms() + n->conf->shutdown_grace * 1000ULL;
-
     atomic_store(&n->stopping, true);
     for (unsigned i = 0; i < n->n_workers; i++)
         worker_post(NULL, &n->workers[i], letter_plain(LETTER_DRAIN));
@@ -206,11 +210,25 @@ static void drain(struct node *n)
     stop_workers(n, n->n_workers);
 }
 
+/* The workers have ended: what their homes have put off is due now, and sent in what is
+ * left of the grace. */
+static void end_webhooks(struct node *n, uint64_t until)
+{
+    uint64_t now = clock_ms();
+
+    for (unsigned i = 0; i < n->n_workers; i++)
+        home_webhooks_tick(&n->workers[i].home.webhooks, UINT64_MAX);
+    webhooks_stop(n->webhooks, until > now ? (unsigned)(until - now) : 0);
+}
+
 void node_stop(struct node *n)
 {
+    uint64_t until = clock_ms() + n->conf->shutdown_grace * 1000ULL;
+
     log_info("node.stopping", "connections=%u", atomic_load(&n->connections));
     acceptor_stop(n->acceptor);
-    drain(n);
+    drain(n, until);
+    end_webhooks(n, until);
     log_stats(n);
     free_node(n);
 }
