@@ -27,6 +27,8 @@ enum conn_state {
 
 /* Who the connection is signed in as; one allocation. */
 struct conn_user {
+    struct list watches; /* whom it watches: edge_watch.c */
+    struct list news;    /* in edge->news, or alone */
     struct slice id;
     struct slice info; /* user_info's raw JSON, or absent */
     char bytes[];

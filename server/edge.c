@@ -13,6 +13,7 @@
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
 #include "server/edge_sub.h"
+#include "server/edge_watch.h"
 #include "server/handshake.h"
 #include "server/node.h"
 #include "server/socket.h"
@@ -31,6 +32,8 @@ void edge_init(struct edge *e, struct worker *w)
     list_init(&e->dirty);
     list_init(&e->unread);
     list_init(&e->paused);
+    list_init(&e->news);
+    hmap_init(&e->watches);
     e->reads = 0;
     hmap_init(&e->subs);
     hmap_init(&e->names);
@@ -53,6 +56,7 @@ void edge_fini(struct edge *e)
 {
     hmap_fini(&e->subs);
     hmap_fini(&e->names);
+    hmap_fini(&e->watches);
     hmap_fini(&e->channels);
     free(e->scratch);
 }
@@ -155,6 +159,7 @@ void edge_goodbye(struct conn *c, enum presence_exit how)
     while (!list_empty(&c->subs))
         edge_sub_leave(c->edge, CONTAINER_OF(c->subs.next, struct edge_sub, of_conn),
                        how);
+    edge_unwatch_all(c);
     if (c->counted) {
         c->counted = false;
         atomic_fetch_sub(&c->app->connections, 1);
@@ -315,6 +320,9 @@ void edge_receive(struct edge *e, struct msg *m)
     case LETTER_DELIVER:
         deliver(e, (struct msg_deliver *)m);
         break;
+    case LETTER_ONLINE:
+        edge_watch_news(e, (struct msg_online *)m);
+        break;
     case LETTER_TERMINATE:
         terminate(e, (struct msg_terminate *)m);
         break;
@@ -322,6 +330,8 @@ void edge_receive(struct edge *e, struct msg *m)
         drain(e);
         break;
     case LETTER_EMIT:
+    case LETTER_WATCH:
+    case LETTER_UNWATCH:
     case LETTER_RUN:
     case LETTER_ANSWER:
     case LETTER_GAUGES:

@@ -22,6 +22,8 @@ struct edge {
     struct list conns;        /* all of them */
     struct list dirty;        /* those with frames to flush at the end of the turn */
     struct list unread;       /* those whose last read ended inside a message */
+    struct hmap watches;      /* by id: edge_watch.c */
+    struct list news;         /* signed-in users to be told of whom they watch */
     struct list paused;       /* those that are not read from for a while */
     struct loop_timer resume; /* runs while there are any */
     unsigned reads;           /* of unread ones, this turn */

@@ -5,6 +5,7 @@
 #include "server/apps.h"
 #include "server/base/xalloc.h"
 #include "server/edge_sub.h"
+#include "server/edge_watch.h"
 
 static bool signature_valid(struct conn *c, const struct command *cmd)
 {
@@ -30,6 +31,8 @@ static struct conn_user *copy_user(const struct user_data *user)
     struct conn_user *u = xcalloc(1, sizeof *u + user->id.n + user->info.n);
 
     memcpy(u->bytes, user->id.p, user->id.n);
+    list_init(&u->watches);
+    list_init(&u->news);
     u->id = (struct slice){u->bytes, user->id.n};
     if (user->info.p) {
         memcpy(u->bytes + user->id.n, user->info.p, user->info.n);
@@ -42,12 +45,12 @@ static struct conn_user *copy_user(const struct user_data *user)
  * signed in, whether or not the client subscribes to the channel too. */
 static void join_users_channel(struct conn *c)
 {
-    static const struct user_data nobody = {{NULL, 0}, {NULL, 0}, {NULL, 0, 0}};
+    struct user_data user = {.id = c->user->id};
     struct buf name = BUF_INIT;
 
     buf_add_lit(&name, "#server-to-user-");
     buf_add_slice(&name, c->user->id);
-    edge_ask_home(c, buf_slice(&name), CHANNEL_USER, &nobody, false);
+    edge_ask_home(c, buf_slice(&name), CHANNEL_USER, &user, false);
     buf_fini(&name);
 }
 
@@ -67,6 +70,7 @@ static void sign_in(struct conn *c, const struct command *cmd,
         return;
     c->user = copy_user(user);
     join_users_channel(c);
+    edge_watch(c, cmd->user_data);
 }
 
 void edge_signin(struct conn *c, const struct command *cmd)

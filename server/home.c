@@ -9,6 +9,7 @@
 
 #include "server/base/xalloc.h"
 #include "server/home_channel.h"
+#include "server/home_watch.h"
 #include "server/node.h"
 #include "server/worker.h"
 
@@ -251,9 +252,16 @@ void home_receive(struct home *h, struct msg *m)
     case LETTER_EMIT:
         emit(h, (struct msg_emit *)m);
         break;
+    case LETTER_WATCH:
+        home_watch(h, (struct msg_watch *)m);
+        break;
+    case LETTER_UNWATCH:
+        home_unwatch(h, (struct msg_unwatch *)m);
+        break;
     case LETTER_RUN:
         run((struct msg_run *)m);
         break;
+    case LETTER_ONLINE:
     case LETTER_TERMINATE:
     case LETTER_ANSWER:
     case LETTER_GAUGES:
@@ -397,6 +405,7 @@ void home_init(struct home *h, struct worker *w, struct adapter *adapter,
     hmap_init(&h->channels_by_name);
     hmap_init(&h->channels_by_id);
     hmap_init(&h->subs);
+    hmap_init(&h->watches);
     list_init(&h->joining);
     list_init(&h->grace);
     list_init(&h->counts);
@@ -429,6 +438,7 @@ void home_fini(struct home *h)
     hmap_each(&h->subs, free_sub, NULL);
     hmap_each(&h->channels_by_id, free_channel, NULL);
     home_webhooks_fini(&h->webhooks);
+    home_watches_fini(h);
     hmap_fini(&h->subs);
     hmap_fini(&h->channels_by_id);
     hmap_fini(&h->channels_by_name);

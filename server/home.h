@@ -21,6 +21,7 @@ struct home {
     struct hmap channels_by_name; /* app and name */
     struct hmap channels_by_id;
     struct hmap subs;    /* by edge and sub_id */
+    struct hmap watches; /* by edge and watch_id */
     struct list joining; /* open channels with subscriptions to answer this turn */
     struct list grace;   /* channels with a member in grace */
     struct list counts;  /* channels that owe a subscription_count */

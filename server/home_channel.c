@@ -62,6 +62,7 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     list_init(&c->waiting);
     list_init(&c->joining);
     list_init(&c->admitting);
+    list_init(&c->watchers);
     list_init(&c->grace);
     list_init(&c->counts);
     c->per_edge = xcalloc(h->n_workers, sizeof *c->per_edge);
@@ -69,7 +70,7 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     c->adapter.home = h->worker->index;
     c->adapter.app = app->id;
     c->adapter.name = (struct slice){xmemdup0(name.p, name.n), name.n};
-    if (channel_is_presence(kind))
+    if (channel_is_presence(kind) || kind == CHANNEL_USER)
         c->presence = home_presence_alloc(c);
     hmap_insert(&h->channels_by_name, &c->by_name, hash);
     hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->adapter.id));

@@ -20,9 +20,10 @@ struct home_channel {
     unsigned n_admitted;
     bool occupied;              /* as webhooks were told */
     enum presence_exit leaving; /* the way in which members go, while presence says so */
-    struct presence *presence;  /* presence kinds, else NULL */
+    struct presence *presence;  /* presence kinds and users' channels, else NULL */
     struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
     uint64_t succeeded_version; /* of the view that it shows */
+    struct list watchers;       /* of a user's channel (home_watch.c) */
     struct list grace, counts;  /* in the home's lists of those names */
     struct frame *kept;         /* what a cache channel keeps for joiners, or NULL */
     uint64_t kept_until;        /* ms, loop_now */

@@ -8,7 +8,7 @@ static void add_channel(struct hmap_node *node, void *context)
     const struct home_channel *c = CONTAINER_OF(node, struct home_channel, by_id);
     struct gauges *g = context;
     struct app_gauges *app = &g->apps[c->app->index];
-    unsigned members = c->presence ? c->presence->view.n : 0;
+    unsigned members = channel_is_presence(c->kind) ? c->presence->view.n : 0;
 
     app->subscriptions += c->n_admitted;
     app->members += members;

@@ -5,6 +5,7 @@
 #include "server/home_channel.h"
 
 #include "server/base/xalloc.h"
+#include "server/home_watch.h"
 #include "server/worker.h"
 
 enum { COUNT_EACH_CHANGE_UP_TO = 100 }; /* subscribers; above, every 5 s */
@@ -16,6 +17,10 @@ static void added(void *context, const struct member *m)
     struct home_channel *c = context;
     struct frame *f;
 
+    if (c->kind == CHANNEL_USER) {
+        home_watch_tell(c, true);
+        return;
+    }
     stat_add(&c->home->worker->stats, members_added, 1);
     home_channel_occupied(c);
     home_webhook_member_added(c, m);
@@ -31,6 +36,10 @@ static void removed(void *context, const struct member *m)
     struct home_channel *c = context;
     struct frame *f;
 
+    if (c->kind == CHANNEL_USER) {
+        home_watch_tell(c, false);
+        return;
+    }
     stat_add(&c->home->worker->stats, members_removed, 1);
     home_webhook_member_removed(c, m, c->leaving);
     if (!c->n_admitted)
@@ -80,8 +89,9 @@ struct frame *home_succeeded_frame(struct home_channel *c)
         return c->succeeded;
     if (c->succeeded)
         frame_release(c->succeeded);
-    c->succeeded = c->presence ? roster_snapshot(&c->presence->view, c->adapter.name)
-                               : encode_subscribed(c->adapter.name);
+    c->succeeded = channel_is_presence(c->kind)
+                       ? roster_snapshot(&c->presence->view, c->adapter.name)
+                       : encode_subscribed(c->adapter.name);
     c->succeeded_version = version;
     return c->succeeded;
 }

@@ -58,6 +58,9 @@ void letter_free(struct msg *m)
         if (((struct msg_run *)m)->fn)
             ((struct msg_run *)m)->fn(((struct msg_run *)m)->arg, false);
         break;
+    case LETTER_WATCH:
+    case LETTER_UNWATCH:
+    case LETTER_ONLINE:
     case LETTER_TERMINATE:
     case LETTER_REFUSED:
     case LETTER_DRAIN:

@@ -25,6 +25,7 @@ enum letter_kind {
     LETTER_SUBSCRIBED, /* home: a subscribe was let in */
     LETTER_REFUSED,    /* home: it was not */
     LETTER_DELIVER,    /* home: a frame for all subscribers of a channel */
+    LETTER_ONLINE,     /* home: a watched user's state */
     LETTER_TERMINATE,  /* home: end the connections signed in as a channel's user */
     LETTER_DRAIN,      /* node: say 4200 to everyone, then stop */
     /* to a home */
@@ -32,7 +33,9 @@ enum letter_kind {
     LETTER_UNSUBSCRIBE,
     LETTER_PUBLISH, /* from a subscriber */
     LETTER_EMIT,    /* from the HTTP API, to a channel that may have no subscriber */
-    LETTER_RUN,     /* an adapter: a call to make on the home's thread */
+    LETTER_WATCH,   /* tell me whether this user is online */
+    LETTER_UNWATCH,
+    LETTER_RUN, /* an adapter: a call to make on the home's thread */
     /* to a worker */
     LETTER_ANSWER, /* a lookup's answer, for an HTTP request */
     LETTER_GAUGES, /* a worker: add yours and pass it on (health.h) */
@@ -91,6 +94,27 @@ struct msg_emit {
     struct slice data; /* raw JSON, where the channel is to keep it */
     unsigned keep;     /* s; 0 not */
     char bytes[];
+};
+
+struct msg_watch {
+    struct msg msg;
+    unsigned edge;
+    uint64_t watch_id; /* unique on the edge for ever, as a sub_id */
+    const struct app *app;
+    struct slice channel; /* the user's */
+    char bytes[];
+};
+
+struct msg_unwatch {
+    struct msg msg;
+    unsigned edge;
+    uint64_t watch_id;
+};
+
+struct msg_online {
+    struct msg msg;
+    uint64_t watch_id;
+    bool online;
 };
 
 struct msg_run {

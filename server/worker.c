@@ -10,6 +10,7 @@
 
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/edge_watch.h"
 #include "server/node.h"
 #include "server/socket.h"
 
@@ -61,6 +62,7 @@ static void receive(struct worker *w, struct msg *m)
     case LETTER_GAUGES:
         health_gauges(w, (struct msg_gauges *)m);
         break;
+    case LETTER_ONLINE:
     case LETTER_TERMINATE:
     case LETTER_SUBSCRIBED:
     case LETTER_REFUSED:
@@ -72,6 +74,8 @@ static void receive(struct worker *w, struct msg *m)
     case LETTER_UNSUBSCRIBE:
     case LETTER_PUBLISH:
     case LETTER_EMIT:
+    case LETTER_WATCH:
+    case LETTER_UNWATCH:
     case LETTER_RUN:
         home_receive(&w->home, m);
         break;
@@ -87,7 +91,8 @@ bool worker_busy(const struct worker *w)
 static bool for_a_home(const struct msg *m)
 {
     return m->kind == LETTER_SUBSCRIBE || m->kind == LETTER_UNSUBSCRIBE ||
-           m->kind == LETTER_PUBLISH || m->kind == LETTER_EMIT;
+           m->kind == LETTER_PUBLISH || m->kind == LETTER_EMIT ||
+           m->kind == LETTER_WATCH || m->kind == LETTER_UNWATCH;
 }
 
 static void receive_one(struct worker *w, struct msg *m)
@@ -142,6 +147,7 @@ static void turn_ends(void *context)
         receive_own(w);
         home_turn_ends(&w->home);
         receive_own(w);
+        edge_watch_turn_ends(&w->edge);
         edge_flush(&w->edge);
     } while (w->own_first);
     if (w->edge.draining)
