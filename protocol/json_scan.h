@@ -1,7 +1,7 @@
 /* A strict JSON scanner for the wire: validates (RFC 8259) and cuts, never re-encodes, so
  * that what was signed or sent travels byte for byte (jansson would turn 1.10 into
  * 1.1000000000000001). One pass, no allocation, depth at most JSON_DEPTH_MAX, any thread.
- * Input is taken as UTF-8; the caller has it checked (lws does, or utf8_valid). */
+ * Input is taken as UTF-8; the caller has it checked (utf8_valid). */
 #ifndef MUSTER_PROTOCOL_JSON_SCAN_H
 #define MUSTER_PROTOCOL_JSON_SCAN_H
 

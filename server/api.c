@@ -160,7 +160,9 @@ static void emit(struct http_request *r, struct app *app, struct slice channel,
         m->keep = w->node->conf->cache_ttl;
         m->data = copy(&at, e->data_raw);
     }
-    worker_post(w, worker_peer(w, home_of(app->id, channel, w->node->n_workers)),
+    /* Through the mailbox even to itself: a question that is asked after the answer to
+     * this request then finds the event done, whichever worker asks. */
+    worker_post(NULL, worker_peer(w, home_of(app->id, channel, w->node->n_workers)),
                 &m->msg);
 }
 

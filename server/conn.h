@@ -88,7 +88,7 @@ void conn_closed(struct conn *c, enum presence_exit how);
 void conn_close(struct conn *c, int code);
 /** pusher:error with this code and text, then conn_close with the same code. */
 void conn_refuse(struct conn *c, int code);
-/** "first.second", written to text (40 bytes suffice); borrowed from it. */
+/** "first.second", written to text (at most 33 bytes); borrowed from it. */
 struct slice conn_id_text(const struct conn *c, char text[48]);
 
 #endif

@@ -1,8 +1,8 @@
 /* An edge: commands in, frames out. It checks whatever can be checked without the
  * channel's home (names, signatures, limits of the connection), and posts the rest there.
  * What homes answer is looked up by the subscription's number: an answer to one that was
- * undone meanwhile finds nothing and is dropped, except that the home is told nothing
- * either, because the edge has already sent it the unsubscribe. */
+ * undone meanwhile finds nothing and is dropped; the home has had the unsubscribe by
+ * then, or gets it behind what it answered. */
 #include "server/edge.h"
 
 #include <stdarg.h>
@@ -61,37 +61,20 @@ void edge_fini(struct edge *e)
     free(e->scratch);
 }
 
-static struct slice format(struct buf *b, const char *text, va_list args)
-    __attribute__((format(printf, 2, 0)));
-
-static struct slice format(struct buf *b, const char *text, va_list args)
-{
-    va_list again;
-    int n;
-
-    va_copy(again, args);
-    n = vsnprintf(NULL, 0, text, again);
-    va_end(again);
-    if (n > 0) {
-        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, text, args);
-        b->n += (size_t)n;
-    }
-    return buf_slice(b);
-}
-
 void edge_error(struct conn *c, int code, struct slice channel, const char *text, ...)
 {
     struct buf b = BUF_INIT;
     va_list args;
 
     va_start(args, text);
-    conn_send_take(c, encode_error(code, format(&b, text, args), channel));
+    buf_vaddf(&b, text, args);
     va_end(args);
+    conn_send_take(c, encode_error(code, buf_slice(&b), channel));
     buf_fini(&b);
 }
 
-void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
-                       struct slice text)
+void edge_refuse_text(struct conn *c, struct slice channel, enum refusal why,
+                      struct slice text)
 {
     conn_send_take(c, encode_refused(channel, why, text));
     stat_add(&c->edge->worker->stats, refused_subscriptions, 1);
@@ -105,8 +88,9 @@ void edge_refuse(struct conn *c, struct slice channel, enum refusal why, const c
     va_list args;
 
     va_start(args, text);
-    edge_refuse_slice(c, channel, why, format(&b, text, args));
+    buf_vaddf(&b, text, args);
     va_end(args);
+    edge_refuse_text(c, channel, why, buf_slice(&b));
     buf_fini(&b);
 }
 

@@ -9,20 +9,16 @@
 
 static bool signature_valid(struct conn *c, const struct command *cmd)
 {
-    struct buf s = BUF_INIT;
+    struct buf s = BUF_INIT, why = BUF_INIT;
     char id[48];
     bool valid;
 
     auth_signin_string(&s, conn_id_text(c, id), cmd->user_data);
-    valid = auth_verify(cmd->auth, c->app->key, c->app->secret, buf_slice(&s));
-    if (!valid) {
-        struct buf text = BUF_INIT;
-
-        edge_signature_text(c, &text, buf_slice(&s));
-        conn_send_take(c, encode_error(CLOSE_UNAUTHORIZED, buf_slice(&text), SLICE_NONE));
-        buf_fini(&text);
-    }
+    valid = edge_signed(c, cmd->auth, buf_slice(&s), &why);
+    if (!valid)
+        conn_send_take(c, encode_error(CLOSE_UNAUTHORIZED, buf_slice(&why), SLICE_NONE));
     buf_fini(&s);
+    buf_fini(&why);
     return valid;
 }
 

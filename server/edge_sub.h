@@ -68,12 +68,14 @@ void edge_timer_arm(struct conn *c);
 /** pusher:error; format as printf. channel absent: not about one. */
 void edge_error(struct conn *c, int code, struct slice channel, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/** The text of a refused signature: it names the exact string s that was to be signed. */
-void edge_signature_text(const struct conn *c, struct buf *out, struct slice s);
+/** True if auth is the app's signature of s; otherwise why (appended to) names the exact
+ * string that was to be signed (PROTOCOL.md 4). */
+bool edge_signed(const struct conn *c, struct slice auth, struct slice s,
+                 struct buf *why);
 /** pusher:subscription_error. */
-void edge_refuse_slice(struct conn *c, struct slice channel, enum refusal why,
-                       struct slice text);
-/** As edge_refuse_slice; format as printf. */
+void edge_refuse_text(struct conn *c, struct slice channel, enum refusal why,
+                      struct slice text);
+/** As edge_refuse_text; format as printf. */
 void edge_refuse(struct conn *c, struct slice channel, enum refusal why,
                  const char *format, ...) __attribute__((format(printf, 4, 5)));
 

@@ -72,31 +72,30 @@ static bool user_channel_allowed(struct conn *c, struct slice channel)
     return false;
 }
 
-void edge_signature_text(const struct conn *c, struct buf *out, struct slice s)
+bool edge_signed(const struct conn *c, struct slice auth, struct slice s, struct buf *why)
 {
-    buf_add_lit(out, "Invalid signature: auth should be ");
-    buf_add_slice(out, c->app->key);
-    buf_add_lit(out, ":HmacSHA256Hex(\"");
-    buf_add_slice(out, s); /* whatever its bytes are: it is what was to be signed */
-    buf_add_lit(out, "\", secret)");
+    if (auth_verify(auth, c->app->key, c->app->secret, s))
+        return true;
+    buf_add_lit(why, "Invalid signature: auth should be ");
+    buf_add_slice(why, c->app->key);
+    buf_add_lit(why, ":HmacSHA256Hex(\"");
+    buf_add_slice(why, s); /* whatever its bytes are: it is what was to be signed */
+    buf_add_lit(why, "\", secret)");
+    return false;
 }
 
 static bool signature_valid(struct conn *c, const struct command *cmd)
 {
-    struct buf s = BUF_INIT;
+    struct buf s = BUF_INIT, why = BUF_INIT;
     char id[48];
     bool valid;
 
     auth_channel_string(&s, conn_id_text(c, id), cmd->channel, cmd->channel_data);
-    valid = auth_verify(cmd->auth, c->app->key, c->app->secret, buf_slice(&s));
-    if (!valid) {
-        struct buf text = BUF_INIT;
-
-        edge_signature_text(c, &text, buf_slice(&s));
-        edge_refuse_slice(c, cmd->channel, REFUSAL_AUTH, buf_slice(&text));
-        buf_fini(&text);
-    }
+    valid = edge_signed(c, cmd->auth, buf_slice(&s), &why);
+    if (!valid)
+        edge_refuse_text(c, cmd->channel, REFUSAL_AUTH, buf_slice(&why));
     buf_fini(&s);
+    buf_fini(&why);
     return valid;
 }
 

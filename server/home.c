@@ -85,7 +85,7 @@ static struct frame *kept_or_miss(struct home_channel *c)
     if (c->kept && c->kept_until > loop_now(c->home->worker->loop))
         return frame_hold(c->kept);
     home_webhook_cache_miss(c);
-    return encode_cache_miss(c->adapter.name);
+    return encode_cache_miss(c->life.name);
 }
 
 static void admit(struct home_sub *s)
@@ -98,7 +98,7 @@ static void admit(struct home_sub *s)
     c->per_edge[s->edge]++;
     c->n_admitted++;
     m->sub_id = s->sub_id;
-    m->channel_id = c->adapter.id;
+    m->channel_id = c->life.id;
     m->frame = frame_hold(home_succeeded_frame(c));
     if (channel_is_cache(c->kind))
         m->after = kept_or_miss(c);
@@ -211,7 +211,7 @@ static void publish(struct home *h, struct msg_publish *m)
         webhooks_post(h->webhooks.out, m->webhook);
         m->webhook = NULL;
     }
-    adapter_publish(h->adapter, &c->adapter,
+    adapter_publish(h->adapter, &c->life,
                     &(struct adapter_event){.frame = m->frame, .except = m->except});
 }
 
@@ -228,7 +228,7 @@ static void emit(struct home *h, const struct msg_emit *m)
                               .keep = m->keep,
                               .terminate = !m->frame};
 
-    adapter_publish(h->adapter, c ? &c->adapter : &elsewhere, &e);
+    adapter_publish(h->adapter, c ? &c->life : &elsewhere, &e);
 }
 
 static void run(struct msg_run *m)
@@ -318,7 +318,7 @@ static void add_facts(const struct home_channel *c, const struct lookup_query *q
 
     if (!c->n_admitted && (!c->presence || presence_empty(c->presence)))
         return;
-    f = lookup_add(a, c->adapter.name);
+    f = lookup_add(a, c->life.name);
     f->subscriptions = c->n_admitted;
     if (!c->presence)
         return;
@@ -338,7 +338,7 @@ static void visit(struct hmap_node *node, void *context)
     const struct facts_walk *walk = context;
 
     if (slice_eq(c->app->id, walk->query->app) &&
-        slice_starts(c->adapter.name, walk->query->prefix) && c->kind != CHANNEL_USER)
+        slice_starts(c->life.name, walk->query->prefix) && c->kind != CHANNEL_USER)
         add_facts(c, walk->query, walk->answer);
 }
 

@@ -22,7 +22,7 @@ static struct home_channel *find_by_hash(struct home *h, const struct app *app,
     for (; n; n = hmap_next(n, hash)) {
         struct home_channel *c = CONTAINER_OF(n, struct home_channel, by_name);
 
-        if (c->app == app && slice_eq(c->adapter.name, name))
+        if (c->app == app && slice_eq(c->life.name, name))
             return c;
     }
     return NULL;
@@ -41,7 +41,7 @@ struct home_channel *home_channel_by_id(struct home *h, uint64_t id)
     for (; n; n = hmap_next(n, hash_u64(id))) {
         struct home_channel *c = CONTAINER_OF(n, struct home_channel, by_id);
 
-        if (c->adapter.id == id)
+        if (c->life.id == id)
             return c;
     }
     return NULL;
@@ -66,16 +66,16 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     list_init(&c->grace);
     list_init(&c->counts);
     c->per_edge = xcalloc(h->n_workers, sizeof *c->per_edge);
-    c->adapter.id = ++h->next_id;
-    c->adapter.home = h->worker->index;
-    c->adapter.app = app->id;
-    c->adapter.name = (struct slice){xmemdup0(name.p, name.n), name.n};
+    c->life.id = ++h->next_id;
+    c->life.home = h->worker->index;
+    c->life.app = app->id;
+    c->life.name = (struct slice){xmemdup0(name.p, name.n), name.n};
     if (channel_is_presence(kind) || kind == CHANNEL_USER)
         c->presence = home_presence_alloc(c);
     hmap_insert(&h->channels_by_name, &c->by_name, hash);
-    hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->adapter.id));
+    hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->life.id));
     c->n_subs++; /* whatever the adapter says from within, the channel stays */
-    adapter_open(h->adapter, &c->adapter);
+    adapter_open(h->adapter, &c->life);
     c->n_subs--;
     return c;
 }
@@ -89,7 +89,7 @@ void home_channel_free(struct home_channel *c)
         frame_release(c->succeeded);
     if (c->kept)
         frame_release(c->kept);
-    free((void *)(uintptr_t)c->adapter.name.p);
+    free((void *)(uintptr_t)c->life.name.p);
     free(c->per_edge);
     free(c);
 }
@@ -100,7 +100,7 @@ void home_channel_drop_if_idle(struct home_channel *c)
 
     if (c->n_subs || (c->presence && !presence_empty(c->presence)))
         return;
-    adapter_close(h->adapter, &c->adapter);
+    adapter_close(h->adapter, &c->life);
     hmap_remove(&h->channels_by_name, &c->by_name);
     hmap_remove(&h->channels_by_id, &c->by_id);
     list_remove(&c->joining);
@@ -135,7 +135,7 @@ void home_channel_terminate(struct home_channel *c)
         if (!c->per_edge[edge])
             continue;
         m = letter_alloc(LETTER_TERMINATE, sizeof *m);
-        m->channel_id = c->adapter.id;
+        m->channel_id = c->life.id;
         worker_post(w, worker_peer(w, edge), &m->msg);
     }
 }
@@ -151,7 +151,7 @@ void home_channel_deliver(struct home_channel *c, struct frame *f,
         if (!c->per_edge[edge])
             continue;
         m = letter_alloc(LETTER_DELIVER, sizeof *m);
-        m->channel_id = c->adapter.id;
+        m->channel_id = c->life.id;
         m->frame = frame_hold(f);
         m->except = except;
         worker_post(w, worker_peer(w, edge), &m->msg);

@@ -18,17 +18,17 @@ struct home_channel {
     struct list admitting; /* subscriptions that are let in, until they are told */
     unsigned n_subs;       /* waiting ones too */
     unsigned n_admitted;
-    bool occupied;              /* as webhooks were told */
-    enum presence_exit leaving; /* the way in which members go, while presence says so */
-    struct presence *presence;  /* presence kinds and users' channels, else NULL */
-    struct frame *succeeded;    /* the shared answer to whoever joins now, or NULL */
-    uint64_t succeeded_version; /* of the view that it shows */
-    struct list watchers;       /* of a user's channel (home_watch.c) */
-    struct list grace, counts;  /* in the home's lists of those names */
-    struct frame *kept;         /* what a cache channel keeps for joiners, or NULL */
-    uint64_t kept_until;        /* ms, loop_now */
-    struct adapter_channel adapter;
-    unsigned *per_edge; /* admitted subscriptions by edge */
+    bool occupied;               /* as webhooks were told */
+    enum presence_exit leaving;  /* the way in which members go, while presence says so */
+    struct presence *presence;   /* presence kinds and users' channels, else NULL */
+    struct frame *succeeded;     /* the shared answer to whoever joins now, or NULL */
+    uint64_t succeeded_version;  /* of the view that it shows */
+    struct list watchers;        /* of a user's channel (home_watch.c) */
+    struct list grace, counts;   /* in the home's lists of those names */
+    struct frame *kept;          /* what a cache channel keeps for joiners, or NULL */
+    uint64_t kept_until;         /* ms, loop_now */
+    struct adapter_channel life; /* what the adapter knows it by */
+    unsigned *per_edge;          /* admitted subscriptions by edge */
 };
 
 struct home_sub {

@@ -26,7 +26,7 @@ static void added(void *context, const struct member *m)
     home_webhook_member_added(c, m);
     if (!c->n_admitted)
         return;
-    f = encode_member_added(c->kind, c->adapter.name, m->piece.id, m->piece.info);
+    f = encode_member_added(c->kind, c->life.name, m->piece.id, m->piece.info);
     home_channel_deliver(c, f, nobody);
     frame_release(f);
 }
@@ -44,7 +44,7 @@ static void removed(void *context, const struct member *m)
     home_webhook_member_removed(c, m, c->leaving);
     if (!c->n_admitted)
         return;
-    f = encode_member_removed(c->kind, c->adapter.name, m->piece.id);
+    f = encode_member_removed(c->kind, c->life.name, m->piece.id);
     home_channel_deliver(c, f, nobody);
     frame_release(f);
 }
@@ -90,15 +90,15 @@ struct frame *home_succeeded_frame(struct home_channel *c)
     if (c->succeeded)
         frame_release(c->succeeded);
     c->succeeded = channel_is_presence(c->kind)
-                       ? roster_snapshot(&c->presence->view, c->adapter.name)
-                       : encode_subscribed(c->adapter.name);
+                       ? roster_snapshot(&c->presence->view, c->life.name)
+                       : encode_subscribed(c->life.name);
     c->succeeded_version = version;
     return c->succeeded;
 }
 
 static void send_count(struct home_channel *c)
 {
-    struct frame *f = encode_subscription_count(c->adapter.name, c->n_admitted);
+    struct frame *f = encode_subscription_count(c->life.name, c->n_admitted);
 
     home_channel_deliver(c, f, nobody);
     frame_release(f);

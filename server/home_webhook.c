@@ -93,10 +93,8 @@ static struct home_webhooks *hooks_of(const struct home_channel *c)
 static struct webhook_event make(const struct home_channel *c,
                                  enum conf_webhook_event type, struct slice user_id)
 {
-    return (struct webhook_event){.type = type,
-                                  .app = c->app->index,
-                                  .channel = c->adapter.name,
-                                  .user_id = user_id};
+    return (struct webhook_event){
+        .type = type, .app = c->app->index, .channel = c->life.name, .user_id = user_id};
 }
 
 /* Users' own channels cause nothing: a sign-in is no channel of the app's. */
@@ -106,8 +104,8 @@ static bool concerned(const struct home_channel *c, enum conf_webhook_event come
     const struct home_webhooks *h = hooks_of(c);
 
     return c->kind != CHANNEL_USER &&
-           (webhooks_want(h->out, c->app->index, comes, c->adapter.name) ||
-            webhooks_want(h->out, c->app->index, goes, c->adapter.name));
+           (webhooks_want(h->out, c->app->index, comes, c->life.name) ||
+            webhooks_want(h->out, c->app->index, goes, c->life.name));
 }
 
 /* Something is here: what said that it had gone, and still waits, is taken back, and then

@@ -1,6 +1,5 @@
 #include "server/base/buf.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,20 +43,27 @@ void buf_add_char(struct buf *b, char c)
     b->n++;
 }
 
-void buf_addf(struct buf *b, const char *format, ...)
+void buf_vaddf(struct buf *b, const char *format, va_list args)
 {
-    va_list args, again;
+    va_list again;
     int n;
 
-    va_start(args, format);
     va_copy(again, args);
-    n = vsnprintf(NULL, 0, format, args);
-    va_end(args);
+    n = vsnprintf(NULL, 0, format, again);
+    va_end(again);
     if (n > 0) {
-        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, again);
+        vsnprintf(buf_reserve(b, (size_t)n + 1), (size_t)n + 1, format, args);
         b->n += (size_t)n;
     }
-    va_end(again);
+}
+
+void buf_addf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    buf_vaddf(b, format, args);
+    va_end(args);
 }
 
 const char *buf_cstr(struct buf *b)

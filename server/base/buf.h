@@ -3,6 +3,8 @@
 #ifndef MUSTER_BASE_BUF_H
 #define MUSTER_BASE_BUF_H
 
+#include <stdarg.h>
+
 #include "server/base/slice.h"
 
 struct buf {
@@ -23,6 +25,9 @@ void buf_add_char(struct buf *b, char c);
 /** As printf; grows to fit. */
 void buf_addf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/** As vprintf. */
+void buf_vaddf(struct buf *b, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
 /** The bytes with a NUL behind them (not counted in n); borrowed. */
 const char *buf_cstr(struct buf *b);
 
