@@ -1,6 +1,6 @@
-/* Each question of a request is a call with a number; its answers come back as letters to this
- * worker, are kept in the order of asking, and when the last has come the request's handler
- * puts its reply together. A request that goes first takes its calls along. */
+/* Each question of a request is a call with a number; its answers come back as letters to
+ * this worker, are kept in the order of asking, and when the last has come the request's
+ * handler puts its reply together. A request that goes first takes its calls along. */
 #include "server/api_call.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* Removals that wait are events ready made, found by what they say: application, channel, user
- * and type. They outlive their channel, which may be gone by the time they are due. What comes
- * looks for the removal that it undoes; if it is there, both are forgotten. */
+/* Removals that wait are events ready made, found by what they say: application, channel,
+ * user and type. They outlive their channel, which may be gone by the time they are due.
+ * What comes looks for the removal that it undoes; if it is there, both are forgotten. */
 #include "server/home_webhook.h"
 
 #include <stdlib.h>
