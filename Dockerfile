@@ -24,5 +24,5 @@ USER muster
 ENV MUSTER_HOST=0.0.0.0
 EXPOSE 6001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
-    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${MUSTER_PORT:-6001} && printf 'GET / HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r status <&3 && [[ $status == HTTP/1.1* ]]"]
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${MUSTER_PORT:-6001} && printf 'GET %s/up HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' \"${MUSTER_PATH_PREFIX:-}\" >&3 && read -r status <&3 && [[ $status == HTTP/1.1* && $status != *' 503 '* ]]"]
 ENTRYPOINT ["muster"]

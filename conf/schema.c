@@ -200,7 +200,7 @@ const struct conf_key conf_keys[] = {
     {.path = NULL},
 };
 
-static const char app_prefix[] = "apps[].";
+#define APP_PREFIX "apps[]."
 
 const char *conf_webhook_event_name(enum conf_webhook_event type)
 {
@@ -259,7 +259,7 @@ bool conf_path_is_group(const char *path)
 void conf_key_env_name(const struct conf_key *key, char name[CONF_ENV_NAME_MAX])
 {
     bool of_app = conf_key_is_of_app(key);
-    const char *p = key->path + (of_app ? sizeof app_prefix - 1 : 0);
+    const char *p = key->path + (of_app ? sizeof APP_PREFIX - 1 : 0);
     char *to = name;
 
     *to = '\0';

@@ -19,7 +19,8 @@ static const struct conf *conf_of(const struct conn *c)
     return c->edge->worker->node->conf;
 }
 
-enum { NEVER = UINT32_MAX, LONGEST_WAIT_MS = 86400 * 1000 };
+enum { LONGEST_WAIT_MS = 86400 * 1000 };
+#define NEVER UINT32_MAX
 
 static uint32_t since(const struct conn *c, uint32_t then)
 {

@@ -1,3 +1,6 @@
+/* What one worker knows it answers at once. The rest takes a round of all workers, in
+ * which the letter is alone: the request may go meanwhile (its client gives up), and the
+ * letter then comes back to nothing. */
 #include "server/health.h"
 
 #include <stdlib.h>

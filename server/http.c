@@ -12,7 +12,12 @@
 #include "server/http.h"
 
 #include <libwebsockets.h>
+#include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "server/base/clock.h"
 #include "server/base/xalloc.h"
@@ -108,6 +113,44 @@ static void count(const struct http_request *r)
                      clock_us() - r->began);
 }
 
+/* lws 4.1 goes round for ever, and takes a head for a body, when it finds a request with
+ * a body among bytes that it read together with an earlier request. It doesn't tell where
+ * it found one; but if it has read nothing from the socket since the last reply, it was
+ * there. Bytes that come in between the two calls must not hide that: they are counted
+ * too much when the reply goes out, too little when the request is here. */
+
+static uint64_t bytes_come(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+
+    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info.tcpi_bytes_received;
+}
+
+static uint64_t bytes_waiting(int fd)
+{
+    int n = 0;
+
+    ioctl(fd, SIOCINQ, &n);
+    return (uint64_t)n;
+}
+
+static void note_read(struct lws *wsi)
+{
+    uint64_t waiting = bytes_waiting(lws_get_socket_fd(wsi));
+
+    socket_set_read(wsi, bytes_come(lws_get_socket_fd(wsi)) - waiting);
+}
+
+static bool was_sent_ahead(struct lws *wsi)
+{
+    uint64_t read = socket_get_read(wsi);
+    uint64_t come = read ? bytes_come(lws_get_socket_fd(wsi)) : 0;
+
+    return read && come - bytes_waiting(lws_get_socket_fd(wsi)) <= read;
+}
+
 /* Sends the reply and frees the request; false if the connection is to be closed. */
 static bool send_reply(struct http_request *r)
 {
@@ -118,6 +161,7 @@ static bool send_reply(struct http_request *r)
     keep = write_reply(r) && !r->reply.close;
 
     http_request_free(r);
+    note_read(wsi);
     return keep && lws_http_transaction_completed(wsi) == 0;
 }
 
@@ -359,6 +403,10 @@ static bool refuse(struct http_request *r, unsigned fault, bool body_comes)
     r->reply.close = body_comes; /* it stays unread */
     if (fault == 411) {
         http_reply_text(r, 411, "Content-Length is required");
+    } else if (fault == 503) {
+        http_reply_later(r, 503, 1,
+                         "A request with a body can't be sent ahead: wait for the answer "
+                         "to the one before");
     } else if (fault == 400) {
         http_reply_text(r, 400, "Content-Length is not one number");
     } else if (fault) {
@@ -385,7 +433,7 @@ static bool answer(struct http_request **slot)
     struct http_request *r = *slot;
 
     wheel_cancel(&r->deadline);
-    r->in_callback = true;
+    r->in_callback = r->handed = true;
     r->route->handler(r);
     r->in_callback = false;
     if (!r->finished)
@@ -400,6 +448,8 @@ bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot)
     long long length = 0;
     unsigned fault = body_fault(r, &length);
 
+    if (!fault && length > 0 && was_sent_ahead(wsi))
+        fault = 503;
     if (refuse(r, fault, fault || length > 0))
         return send_reply(r);
     *slot = r;
@@ -431,7 +481,8 @@ bool http_body(struct http_request *r, struct slice piece)
 
 bool http_end(struct http_request **slot)
 {
-    return answer(slot);
+    /* lws says so again whenever more comes while the answer is awaited */
+    return (*slot)->handed || answer(slot);
 }
 
 bool http_writeable(struct http_request **slot)

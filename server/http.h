@@ -54,7 +54,7 @@ struct http_request {
     const struct http_route *route;
     uint64_t began; /* µs, clock_us */
     struct buf text;
-    bool in_callback, finished;
+    bool in_callback, handed, finished; /* handed: the route has it */
 };
 
 /** Sets a reply of one line of plain text, and finishes. */

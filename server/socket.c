@@ -30,6 +30,9 @@ enum {
     PATH_MAX_BYTES = 512,
 };
 
+/* lws 4.3 has log contexts; the default one counts its users without a lock. */
+#define LWS_LOG_CONTEXTS (LWS_LIBRARY_VERSION_NUMBER >= 4003000)
+
 struct session {
     struct conn *conn;            /* a WebSocket */
     struct buf *partial;          /* the message so far; NULL between messages */
@@ -37,6 +40,9 @@ struct session {
 };
 
 struct socket_server {
+#if LWS_LOG_CONTEXTS
+    lws_log_cx_t log;
+#endif
     struct lws_context *context;
     struct lws_vhost *vhost;
 };
@@ -294,7 +300,15 @@ struct socket_server *socket_server_alloc(struct worker *w)
 
     lws_set_allocator(reallocate);
     lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
+#if LWS_LOG_CONTEXTS
+    s->log.u.emit = log_line;
+    s->log.lll_flags = LLL_ERR | LLL_WARN;
+    info.log_cx = &s->log;
+#endif
     s->context = lws_create_context(&info);
+#if LWS_LOG_CONTEXTS
+    s->log.lll_flags = 0; /* as socket_servers_made does for the rest */
+#endif
     s->vhost = s->context ? lws_get_vhost_by_name(s->context, "muster") : NULL;
     if (s->vhost)
         return s;
@@ -317,11 +331,32 @@ void socket_server_free(struct socket_server *s)
     free(s);
 }
 
-/* lws chooses a vhost by the Host header: one vhost for each listener would let clients
- * choose. */
+/* What stays with a connection from one HTTP request to the next, unlike its session:
+ * bytes read, and in the lowest bit the listener (lws chooses a vhost by the Host header:
+ * one vhost for each listener would let clients choose). */
+static uint64_t lasting(struct lws *wsi)
+{
+    return (uintptr_t)lws_get_opaque_user_data(wsi);
+}
+
+static void set_lasting(struct lws *wsi, uint64_t bits)
+{
+    lws_set_opaque_user_data(wsi, (void *)(uintptr_t)bits);
+}
+
 enum listener socket_listener(struct lws *wsi)
 {
-    return lws_get_opaque_user_data(wsi) ? LISTENER_METRICS : LISTENER_MAIN;
+    return lasting(wsi) & 1 ? LISTENER_METRICS : LISTENER_MAIN;
+}
+
+void socket_set_read(struct lws *wsi, uint64_t bytes)
+{
+    set_lasting(wsi, bytes << 1 | (lasting(wsi) & 1));
+}
+
+uint64_t socket_get_read(struct lws *wsi)
+{
+    return lasting(wsi) >> 1;
 }
 
 void socket_server_adopt(struct socket_server *s, int fd, enum listener listener)
@@ -329,7 +364,7 @@ void socket_server_adopt(struct socket_server *s, int fd, enum listener listener
     struct lws *wsi = lws_adopt_socket_vhost(s->vhost, fd);
 
     if (wsi && listener == LISTENER_METRICS)
-        lws_set_opaque_user_data(wsi, s);
+        set_lasting(wsi, 1);
     if (wsi)
         socket_read_on(wsi); /* the request has come already (TCP_DEFER_ACCEPT) */
     else

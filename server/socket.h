@@ -28,6 +28,9 @@ void socket_server_free(struct socket_server *s);
 void socket_server_adopt(struct socket_server *s, int fd, enum listener listener);
 /** Where it came in. */
 enum listener socket_listener(struct lws *wsi);
+/** Keeps with the connection how many bytes were read by the last reply; 0 at first. */
+void socket_set_read(struct lws *wsi, uint64_t bytes);
+uint64_t socket_get_read(struct lws *wsi);
 /** Lets lws look at its own timeouts; once a second. */
 void socket_server_tick(struct socket_server *s);
 /** Asks for a writeable callback. */

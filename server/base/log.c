@@ -154,7 +154,7 @@ static const char *convert(struct value *v, const char *f, va_list *args)
 
         n = snprintf(digits, sizeof digits, "%llu", x);
     } else {
-        assert(!"log formats know %s %.*s %d %u with l, ll and z");
+        assert(0 && "log formats know %s %.*s %d %u with l, ll and z");
     }
     value_add(v, digits, (size_t)n);
     return f + 1;

@@ -152,6 +152,16 @@ static void an_empty_text_and_an_empty_secret_can_be_signed(void **state)
         hex, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
 }
 
+static void a_secret_is_only_itself(void **state)
+{
+    (void)state;
+    assert_true(auth_secret_is(SLICE("token"), SLICE("token")));
+    assert_false(auth_secret_is(SLICE("tokem"), SLICE("token")));
+    assert_false(auth_secret_is(SLICE("toke"), SLICE("token")));
+    assert_false(auth_secret_is(SLICE("tokens"), SLICE("token")));
+    assert_false(auth_secret_is(SLICE(""), SLICE("token")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +172,7 @@ int main(void)
         cmocka_unit_test(anything_but_the_exact_signature_is_refused),
         cmocka_unit_test(another_secret_makes_another_signature),
         cmocka_unit_test(an_empty_text_and_an_empty_secret_can_be_signed),
+        cmocka_unit_test(a_secret_is_only_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

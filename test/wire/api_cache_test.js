@@ -85,6 +85,13 @@ for (const workers of [1, 4]) {
       assert.ok(raw.includes('"data":"{\\"é\\":\\"\\\\u0000\\"}"'), raw);
     }));
 
+    test('a question asked behind an answer finds the event kept', withServer({ workers }, async (server) => {
+      for (let i = 0; i < 150; i++) {
+        await publish(server, { name: 'now', channel: `cache-${i}`, data: 'x' });
+        assert.strictEqual((await ask(server, `/channels/cache-${i}`, { info: 'cache' })).cache.data, 'x', `${i}`);
+      }
+    }));
+
     test('who joins between events sees the kept one and each after it, once and in order', withServer({ workers }, async (server) => {
       let published = 0;
       let end = false;

@@ -349,6 +349,31 @@ test('HTTP requests are counted by route and status, with a histogram of each ro
   assert.ok(m.sum(`${name}_sum`) > 0 && m.sum(`${name}_sum`) < 18);
 }));
 
+test('webhooks: what waits, what is tried again, and what arrived how late', async (t) => {
+  const held = [];
+  const receiver = http.createServer((req, res) => held.push(res) && req.resume());
+  await new Promise((done) => receiver.listen(0, '127.0.0.1', done));
+  t.after(() => receiver.closeAllConnections() || receiver.close());
+  const url = `http://127.0.0.1:${receiver.address().port}/`;
+  const answer = async (status) => {
+    for (const deadline = Date.now() + PATIENCE; !held.length && Date.now() < deadline; ) await new Promise((done) => setTimeout(done, 20));
+    held.shift().writeHead(status).end();
+  };
+  const hooks = (m) => ['attempts_total', 'retries_total', 'events_delivered_total', 'events_given_up_total', 'queued_events', 'requests_in_flight'].map((name) => m.sum(`muster_webhook_${name}`));
+  await watched(() => ({ webhooks: { batch_ms: 200 }, apps: [app({ webhooks: [{ url, event_types: ['member_added'] }] })] }), async (server) => {
+    const client = await server.client();
+    assert.deepStrictEqual(hooks(await metrics(server)), [0, 0, 0, 0, 0, 0]);
+    for (const room of ['presence-a', 'presence-b', 'presence-c']) await client.enter(room, { user_id: 'ann' });
+    await settled(server, (m) => assert.deepStrictEqual(hooks(m), [1, 0, 0, 0, 3, 1]));
+    await answer(500);
+    await settled(server, (m) => assert.deepStrictEqual(hooks(m), [2, 1, 0, 0, 3, 1]));
+    await answer(200);
+    const m = await settled(server, (now) => assert.deepStrictEqual(hooks(now), [2, 1, 3, 0, 0, 0]));
+    const delay = m.sum('muster_webhook_delay_seconds_total') / 3;
+    assert.ok(delay > 0.2 && delay < 15, `${delay} s`);
+  })();
+});
+
 test('many scrapes at once, some given up at once, are each answered for themselves', watched({ workers: 4 }, async (server) => {
   await server.several(5);
   const scrape = async (i) => {
