@@ -43,6 +43,7 @@ struct adapter_event {
     struct socket_id except; /* the socket that must not get it, or {0, 0} */
     struct slice data;       /* of an event that is kept: its raw JSON `data` */
     unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
+    bool forget;    /* the channel keeps nothing from now on (set by the adapter) */
     bool terminate; /* end the connections that are signed in as the channel's user */
 };
 

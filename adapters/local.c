@@ -55,10 +55,14 @@ static void publish(struct adapter *a, const struct adapter_channel *c,
 {
     struct seat *s = seat_of(a, c->home);
 
-    if (e->keep)
-        kept_put(&s->kept, c, e, clock_ms());
+    struct adapter_event out = *e;
+
+    if (e->keep && !kept_put(&s->kept, c, e, clock_ms())) {
+        out.keep = 0;
+        out.forget = true;
+    }
     if (c->id)
-        s->sink->event(s->context, c->id, e);
+        s->sink->event(s->context, c->id, &out);
 }
 
 /* A question on its way to one home. */

@@ -77,7 +77,7 @@ static struct kept_event *make(const struct adapter_channel *c,
     return made;
 }
 
-void kept_put(struct kept *k, const struct adapter_channel *c,
+bool kept_put(struct kept *k, const struct adapter_channel *c,
               const struct adapter_event *e, uint64_t now)
 {
     uint64_t hash = hash_of(k, c->app, c->name);
@@ -87,7 +87,7 @@ void kept_put(struct kept *k, const struct adapter_channel *c,
     if (old)
         drop(k, old);
     if (bytes + e->frame->len > k->max_bytes)
-        return;
+        return false;
     made = make(c, e, bytes);
     made->until = now + e->keep * 1000ULL;
     k->bytes += made->bytes;
@@ -95,6 +95,7 @@ void kept_put(struct kept *k, const struct adapter_channel *c,
     list_append(&k->by_age, &made->by_age);
     while (k->bytes > k->max_bytes || oldest(k)->until <= now)
         drop(k, oldest(k));
+    return true;
 }
 
 const struct kept_event *kept_get(struct kept *k, struct slice app, struct slice name,

@@ -29,8 +29,9 @@ struct kept_event {
 
 void kept_init(struct kept *k, size_t max_bytes);
 void kept_fini(struct kept *k);
-/** Replaces what the channel kept. An event beyond the bound by itself is not kept. */
-void kept_put(struct kept *k, const struct adapter_channel *c,
+/** Replaces what the channel kept. False: the event is beyond the bound by itself, and
+ * the channel keeps nothing now. */
+bool kept_put(struct kept *k, const struct adapter_channel *c,
               const struct adapter_event *e, uint64_t now);
 /** NULL if the channel keeps nothing (any more); borrowed until the next call. */
 const struct kept_event *kept_get(struct kept *k, struct slice app, struct slice name,

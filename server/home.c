@@ -300,6 +300,8 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
         home_channel_terminate(c);
         return;
     }
+    if (e->forget)
+        home_channel_keep(c, NULL, 0);
     if (e->keep)
         home_channel_keep(c, e->frame,
                           loop_now(c->home->worker->loop) + e->keep * 1000ULL);

@@ -117,7 +117,8 @@ static void count(const struct http_request *r)
  * a body among bytes that it read together with an earlier request. It doesn't tell where
  * it found one; but if it has read nothing from the socket since the last reply, it was
  * there. Bytes that come in between the two calls must not hide that: they are counted
- * too much when the reply goes out, too little when the request is here. */
+ * too much before the reply goes out (who waits for it sends none then), too little when
+ * the request is here. */
 
 static uint64_t bytes_come(int fd)
 {
@@ -157,11 +158,11 @@ static bool send_reply(struct http_request *r)
     struct lws *wsi = r->wsi;
     bool keep;
 
+    note_read(wsi);
     count(r); /* before the client can ask how often it was answered */
     keep = write_reply(r) && !r->reply.close;
 
     http_request_free(r);
-    note_read(wsi);
     return keep && lws_http_transaction_completed(wsi) == 0;
 }
 

@@ -32,7 +32,8 @@ struct audience {
     uint32_t *next;  /* [listener * publishers + publisher]: the sequence awaited */
     uint64_t *order; /* one a listener */
     uint64_t deliveries, lost, misordered, wrong;
-    size_t pad; /* bytes of filling in each event */
+    size_t pad;  /* bytes of filling in each event */
+    bool posted; /* over HTTP: data is a string, the stamp and then the filling */
     struct latency latency;
 };
 
@@ -62,14 +63,16 @@ static inline void audience_fini(struct audience *a)
 static inline size_t audience_event(const struct audience *a, char *out,
                                     unsigned publisher, uint32_t sequence)
 {
-    int n = sprintf(out,
-                    "{\"event\":\"" AUDIENCE_EVENT "\",\"channel\":\"%s\",\"data\":{"
-                    "\"stamp\":\"%04u:%010" PRIu32 ":%016" PRIu64 "\",\"pad\":\"",
-                    a->channel, publisher, sequence, now_ns());
+    const char *end = a->posted ? "\"}" : "\"}}";
+    int n = sprintf(out, "{\"%s\":\"" AUDIENCE_EVENT "\",\"channel\":\"%s\",\"data\":%s",
+                    a->posted ? "name" : "event", a->channel,
+                    a->posted ? "\"" : "{\"stamp\":\"");
 
+    n += sprintf(out + n, "%04u:%010" PRIu32 ":%016" PRIu64 "%s", publisher, sequence,
+                 now_ns(), a->posted ? "" : "\",\"pad\":\"");
     memset(out + n, 'x', a->pad);
-    memcpy(out + n + a->pad, "\"}}", 3);
-    return (size_t)n + a->pad + 3;
+    memcpy(out + n + a->pad, end, strlen(end));
+    return (size_t)n + a->pad + strlen(end);
 }
 
 static inline uint64_t audience_digits(const char *p, size_t n)
@@ -94,12 +97,18 @@ static inline void audience_fault(struct audience *a, uint64_t *count, unsigned 
 static inline bool audience_valid(const struct audience *a, struct slice text,
                                   struct slice *stamp)
 {
-    struct slice data = json_member(text, "data"), pad = json_member(data, "pad");
+    struct slice data = json_member(text, "data");
+    bool whole;
 
-    *stamp = json_member(data, "stamp");
-    return json_is(json_member(text, "event"), AUDIENCE_EVENT) &&
+    if (a->posted) {
+        *stamp = data;
+        whole = data.n == STAMP_BYTES + a->pad + 2;
+    } else {
+        *stamp = json_member(data, "stamp");
+        whole = stamp->n == STAMP_BYTES + 2 && json_member(data, "pad").n == a->pad + 2;
+    }
+    return whole && json_is(json_member(text, "event"), AUDIENCE_EVENT) &&
            json_is(json_member(text, "channel"), a->channel) &&
-           stamp->n == STAMP_BYTES + 2 && pad.n == a->pad + 2 &&
            audience_digits(stamp->p + 1, 4) < a->publishers;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "test/load/fanout.h"
+#include "test/load/http.h"
 #include "test/load/idle.h"
 #include "test/load/join.h"
 #include "test/load/options.h"
@@ -24,7 +25,7 @@ struct command {
 
 static const struct command commands[] = {
     {"fanout", fanout_run},      {"rawlimit", raw_run}, {"idle", idle_run},
-    {"rawaccept", acceptor_run}, {"join", join_run},
+    {"rawaccept", acceptor_run}, {"join", join_run},    {"http", http_run},
 };
 
 static const struct command *find_command(const char *name)
@@ -52,6 +53,7 @@ int main(int argc, char **argv)
         .port = "6001",
         .key = "",
         .secret = "",
+        .app = "bench",
         .channel = "private-load",
         .clients = 1000,
         .publishers = 1,
@@ -74,7 +76,7 @@ int main(int argc, char **argv)
         options_help(stderr);
         return 2;
     }
-    o.rate = command->run == idle_run || command->run == acceptor_run ? 0 : 25;
+    o.rate = command->run == fanout_run || command->run == raw_run ? 25 : 0;
     if (!options_url(&o, "ws://127.0.0.1:6001") || !options_parse(&o, argc - 1, argv + 1))
         return 2;
     signal(SIGALRM, out_of_time);

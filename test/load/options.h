@@ -17,6 +17,7 @@ struct options {
     char host[128], port[16], prefix[128];
     struct sockaddr_in to;
     const char *key, *secret;
+    const char *app;     /* http: the app's id */
     const char *channel; /* of fanout */
     pid_t pid;        /* the server's; 0: unknown, its CPU and memory aren't reported */
     unsigned clients; /* subscribers, connections, users */
@@ -43,21 +44,25 @@ static inline void options_help(FILE *to)
           "  idle      opens and holds connections\n"
           "  rawaccept what accepting and answering so many asks of the kernel alone\n"
           "  join      users joining, churning and leaving presence channels\n"
+          "  http      events POSTed to the HTTP API on kept connections, all of them\n"
+          "            heard by the subscribers\n"
           "options:\n"
           "  --url URL        ws://host:port[/prefix] (ws://127.0.0.1:6001)\n"
           "  --key K          the app's key\n"
           "  --secret S       the app's secret\n"
+          "  --app ID         http: the app's id (bench)\n"
           "  --pid PID        the server's process, to report its CPU time and memory\n"
           "  --channel NAME   fanout: private-… or presence-… (private-load)\n"
           "  --clients N      subscribers, connections or users (1000)\n"
-          "  --publishers N   fanout (1)\n"
-          "  --rate N         events (fanout, rawlimit: 25) or connections (idle: 0, no\n"
-          "                   pause) a second\n"
+          "  --publishers N   fanout; http: connections that POST (1)\n"
+          "  --rate N         events (fanout, rawlimit: 25; http: 0, no pause) or\n"
+          "                   connections (idle: 0) a second\n"
           "  --burst N        fanout: events in one write; rawlimit: frames in one send "
           "(1)\n"
-          "  --one-by-one     fanout: hold each event back until all have heard the last "
+          "  --one-by-one     fanout, http: hold each event back until all have heard "
+          "the last "
           "one\n"
-          "  --seconds N      fanout, rawlimit: of sending; idle: of holding (5)\n"
+          "  --seconds N      fanout, rawlimit, http: of sending; idle: of holding (5)\n"
           "  --size N         bytes of a delivered frame with its WebSocket head (200)\n"
           "  --room N         join: users of a room (50)\n"
           "  --rounds N       join: rounds of churn (10)\n"
@@ -148,6 +153,9 @@ static inline bool options_take(struct options *o, int letter, const char *value
     case 'K':
         o->secret = value;
         return true;
+    case 'A':
+        o->app = value;
+        return true;
     case 'c':
         o->channel = value;
         return true;
@@ -191,25 +199,16 @@ static inline const char *options_check(const struct options *o)
 static inline bool options_parse(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"url", 1, 0, 'u'},
-        {"key", 1, 0, 'k'},
-        {"secret", 1, 0, 'K'},
-        {"pid", 1, 0, 'p'},
-        {"channel", 1, 0, 'c'},
-        {"clients", 1, 0, 'n'},
-        {"publishers", 1, 0, 'P'},
-        {"rate", 1, 0, 'r'},
-        {"burst", 1, 0, 'b'},
-        {"seconds", 1, 0, 's'},
-        {"size", 1, 0, 'z'},
-        {"room", 1, 0, 'R'},
-        {"rounds", 1, 0, 'x'},
-        {"window", 1, 0, 'w'},
-        {"sources", 1, 0, 'a'},
-        {"sndbuf", 1, 0, 'B'},
-        {"timeout", 1, 0, 't'},
-        {"one-by-one", 0, 0, 'o'},
-        {0, 0, 0, 0},
+        {"url", 1, 0, 'u'},        {"key", 1, 0, 'k'},
+        {"secret", 1, 0, 'K'},     {"pid", 1, 0, 'p'},
+        {"app", 1, 0, 'A'},        {"channel", 1, 0, 'c'},
+        {"clients", 1, 0, 'n'},    {"publishers", 1, 0, 'P'},
+        {"rate", 1, 0, 'r'},       {"burst", 1, 0, 'b'},
+        {"seconds", 1, 0, 's'},    {"size", 1, 0, 'z'},
+        {"room", 1, 0, 'R'},       {"rounds", 1, 0, 'x'},
+        {"window", 1, 0, 'w'},     {"sources", 1, 0, 'a'},
+        {"sndbuf", 1, 0, 'B'},     {"timeout", 1, 0, 't'},
+        {"one-by-one", 0, 0, 'o'}, {0, 0, 0, 0},
     };
     const char *wrong;
     int letter, which;
