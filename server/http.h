@@ -50,6 +50,7 @@ struct http_request {
     void (*end_state)(struct http_request *r);
     /* http.c's own */
     struct lws *wsi;
+    size_t length;               /* of the body, as announced */
     struct wheel_entry deadline; /* for the body to come */
     const struct http_route *route;
     uint64_t began; /* µs, clock_us */
@@ -79,7 +80,7 @@ bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot);
 /** Once a second: ends the connections whose bodies don't come. */
 void http_tick(struct wheel *requests);
 /** A piece of the body. */
-bool http_body(struct http_request *r, struct slice piece);
+bool http_body(struct http_request **slot, struct slice piece);
 /** The body is complete. */
 bool http_end(struct http_request **slot);
 /** lws says that the connection is writeable: a late reply goes out. */

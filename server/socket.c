@@ -195,7 +195,7 @@ static int http(struct lws *wsi, enum lws_callback_reasons reason, struct sessio
         end_request(s);
         keep = http_begin(worker_of(wsi), wsi, &s->request);
     } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
-        keep = http_body(s->request, in);
+        keep = http_body(&s->request, in);
     } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
         keep = http_end(&s->request); /* which may make lws free the session */
     } else if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {

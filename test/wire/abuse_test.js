@@ -58,7 +58,7 @@ describe('abuse', { concurrency: 4 }, () => {
     const { key } = server.apps[0];
     const garbage = [
       Buffer.alloc(1000, 0), Buffer.alloc(1000, 0xff), Buffer.from('\r\n\r\n'), Buffer.from('hello\r\n\r\n'),
-      Buffer.from('GET\r\n\r\n'), Buffer.from('GET / HTTP/9.9\r\n\r\n'), Buffer.from(`GET /app/${key}?protocol=7%00 HTTP/1.1\r\nHost: x\r\n\r\n`),
+      Buffer.from('GET\r\n\r\n'), Buffer.from('GET / HTTP/9.9\r\n\r\n'),
       Buffer.from('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'latin1'), Buffer.from('POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n'),
       Buffer.from(`GET /app/${key}?protocol=7 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n`),
       Buffer.from(Tcp.request(`/app/${key}?protocol=7`, server.port, { 'Sec-WebSocket-Version': '99' })),

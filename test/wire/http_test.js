@@ -55,6 +55,8 @@ test('a body in two pieces, and two requests in one write', withServer(demo, asy
   tcp.socket.write(head + form.slice(0, 10));
   await new Promise((done) => setTimeout(done, 100));
   tcp.socket.write(form.slice(10));
+  const before = Date.now();
+  while (!seen.includes('channel_data') && Date.now() < before + 5000) await new Promise((done) => setTimeout(done, 20));
   tcp.socket.write(`GET /demo.json HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n`);
   const deadline = Date.now() + 5000;
   while (!seen.includes('Not found') && Date.now() < deadline) await new Promise((done) => setTimeout(done, 20));
