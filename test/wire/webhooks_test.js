@@ -77,6 +77,7 @@ test('each request passes the official SDK’s check, and says who came and went
     await b.enter('presence-x', { user_id: 'bob' });
     await receiver.until(3);
     b.leave('presence-x');
+    await a.until('pusher_internal:member_removed');
     a.leave('presence-x');
     await receiver.until(6);
     assert.deepStrictEqual(names(receiver), [
