@@ -6,7 +6,13 @@ V ?= release
 BUILD := $(if $(filter release,$(V)),build,build/$(V))
 
 # Third parties, by the folder that may use them (STYLE.md's layers; scripts/lint checks).
-PKGS := libwebsockets jansson libcrypto libconfig libcurl
+PKGS := libwebsockets jansson libcrypto libssl libconfig libcurl hiredis
+# hiredis speaks TLS from 1.0 on (Debian 13); without it a configuration that asks for TLS to
+# Redis is refused at the start.
+ifeq ($(shell pkg-config --exists hiredis_ssl && echo yes),yes)
+PKGS += hiredis_ssl
+TLS_DEFS := -DMUSTER_REDIS_TLS
+endif
 EV_LIBS := -lev
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion \
@@ -26,19 +32,22 @@ OPT_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,und
 	-fno-sanitize-recover=all
 LD_fuzz := -fsanitize=fuzzer,address,undefined
 
-CFLAGS += $(STD) $(WARN) $(OPT_$(V)) $(SYSINC) -MMD -MP -pthread
+CFLAGS += $(STD) $(TLS_DEFS) $(WARN) $(OPT_$(V)) $(SYSINC) -MMD -MP -pthread
 LDFLAGS += $(LD_$(V)) -pthread
 LDLIBS := $(shell pkg-config --libs $(PKGS)) $(EV_LIBS)
 
 SRC := $(wildcard server/base/*.c conf/*.c protocol/*.c presence/*.c adapters/*.c server/*.c)
 LIB_SRC := $(filter-out server/main.c,$(SRC))
-OBJ := $(SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/server/demo_page.o
-LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/server/demo_page.o
+# The scripts that run in Redis, in the order of enum redis_script.
+LUA := $(patsubst %,adapters/redis/%.lua,batch verify list beat kill reap keep kept lookup webhooks)
+GEN_OBJ := $(BUILD)/obj/server/demo_page.o $(BUILD)/obj/adapters/redis_lua.o
+OBJ := $(SRC:%.c=$(BUILD)/obj/%.o) $(GEN_OBJ)
+LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(GEN_OBJ)
 UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 LOAD := $(patsubst test/load/%.c,$(BUILD)/load/%,$(wildcard test/load/*.c))
 FUZZ := $(patsubst test/fuzz/%.c,build/fuzz/test/%,$(wildcard test/fuzz/fuzz_*.c))
 
-.PHONY: all check unit load asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
+.PHONY: all check unit load sim asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -60,6 +69,14 @@ $(BUILD)/obj/server/demo_page.o: $(BUILD)/gen/demo_page.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -c -o $@ $<
 
+$(BUILD)/gen/redis_lua.c: $(LUA) adapters/redis/lib.lua scripts/embed-lua
+	@mkdir -p $(@D)
+	scripts/embed-lua $(LUA) > $@
+
+$(BUILD)/obj/adapters/redis_lua.o: $(BUILD)/gen/redis_lua.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
 $(BUILD)/libmuster.a: $(LIB_OBJ)
 	rm -f $@
 	ar rcs $@ $^
@@ -75,6 +92,18 @@ load: $(LOAD)
 $(BUILD)/load/%: test/load/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -lcrypto
+
+# The simulator of clusters (PRESENCE.md): virtual time, a seed for each world.
+SEEDS ?= 1-2000
+SIM_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard test/sim/*.c)) \
+	$(filter $(BUILD)/obj/presence/% $(BUILD)/obj/protocol/% $(BUILD)/obj/server/base/%,$(LIB_OBJ))
+
+$(BUILD)/sim/muster-sim: $(SIM_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+sim: $(BUILD)/sim/muster-sim
+	$< $(SEEDS)
 
 # clang warns about other things, and each version about others: gcc decides (CI= is no -Werror).
 fuzz-bins:

@@ -14,18 +14,12 @@
 #include <stdint.h>
 
 #include "adapters/lookup.h"
+#include "presence/presence.h"
+#include "presence/shared.h"
 #include "protocol/frame.h"
+#include "protocol/socket_id.h"
+#include "server/base/err.h"
 #include "server/base/slice.h"
-
-/* A connection's socket_id as two numbers, "first.second"; {0, 0} is nobody's. */
-struct socket_id {
-    uint64_t first, second;
-};
-
-static inline bool socket_id_eq(struct socket_id a, struct socket_id b)
-{
-    return a.first == b.first && a.second == b.second;
-}
 
 /* One life of a channel on this node, from its first subscriber to its last. The home
  * owns it and keeps it until it has called close. What comes for an id that is closed is
@@ -35,11 +29,18 @@ struct adapter_channel {
     unsigned home;     /* the index of its home */
     struct slice app;  /* the app's id */
     struct slice name; /* the channel's name */
+    bool keeps;        /* a cache channel */
+    bool user;         /* of a signed-in user: events go to his own connections only */
+    struct shared_kind kind;       /* for open */
+    struct presence *presence;     /* for open: of presence kinds and users, else NULL */
+    struct shared_channel *shared; /* the adapter's, from open to close */
+    uint64_t kept_number;          /* the adapter's: the last kept event that was had */
 };
 
 /* An event on its way: what every client of the channel is to receive. */
 struct adapter_event {
-    struct frame *frame; /* ready made; borrowed, hold it to keep it. NULL: `terminate` */
+    struct frame *frame;     /* ready made; borrowed, hold it to keep it. NULL: none, only
+                                `terminate` or `forget` */
     struct socket_id except; /* the socket that must not get it, or {0, 0} */
     struct slice data;       /* of an event that is kept: its raw JSON `data` */
     unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
@@ -50,7 +51,7 @@ struct adapter_event {
 /* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
 struct adapter_kept {
     struct frame *frame; /* NULL: nothing */
-    unsigned ttl_ms;     /* for which it is still kept */
+    uint64_t ttl_ms;     /* for which it is still kept */
 };
 
 /* What cache channels keep in this node's memory. */
@@ -73,6 +74,12 @@ struct adapter_sink {
     void (*run)(void *context, void (*fn)(void *arg, bool alive), void *arg);
 };
 
+/* Whether what is published now reaches the other nodes. */
+enum adapter_state {
+    ADAPTER_UP,
+    ADAPTER_SILENT, /* no: homes decide by themselves (PRESENCE.md, "Degraded") */
+};
+
 struct adapter;
 
 /* What an implementation provides; see the verbs below for the contracts. */
@@ -80,17 +87,25 @@ struct adapter_ops {
     const char *name;
     void (*attach)(struct adapter *a, unsigned home, const struct adapter_sink *sink,
                    void *context);
-    void (*open)(struct adapter *a, const struct adapter_channel *c);
-    void (*close)(struct adapter *a, const struct adapter_channel *c);
+    enum err (*start)(struct adapter *a);
+    void (*bye)(struct adapter *a);
+    void (*stop)(struct adapter *a);
+    void (*open)(struct adapter *a, struct adapter_channel *c);
+    void (*close)(struct adapter *a, struct adapter_channel *c, bool unclean);
+    void (*count)(struct adapter *a, struct adapter_channel *c, unsigned n, bool unclean);
     void (*publish)(struct adapter *a, const struct adapter_channel *c,
                     const struct adapter_event *e);
     unsigned (*lookup)(struct adapter *a, const struct lookup_query *q);
     void (*cached)(struct adapter *a, unsigned home, struct adapter_cached *c);
+    void (*turn_ends)(struct adapter *a, unsigned home);
+    void (*tick)(struct adapter *a, unsigned home, uint64_t now);
+    enum adapter_state (*state)(struct adapter *a);
     void (*free)(struct adapter *a);
 };
 
 struct adapter {
     const struct adapter_ops *ops;
+    bool shared; /* nodes share it: membership is decided there, and webhooks are */
 };
 
 /** Before any thread starts: home's sink (borrowed, as context, until adapter_free). */
@@ -100,16 +115,65 @@ static inline void adapter_attach(struct adapter *a, unsigned home,
     a->ops->attach(a, home, sink, context);
 }
 
-/** The channel has its first subscriber here: answered by opened, once. */
-static inline void adapter_open(struct adapter *a, const struct adapter_channel *c)
+/** After every home is attached, before their threads start: connects. On an error it was
+ * logged, and adapter_stop still has to be called. */
+static inline enum err adapter_start(struct adapter *a)
+{
+    return a->ops->start(a);
+}
+
+/** Any thread: this node is about to exit. Other nodes wait for its users to come back
+ * elsewhere (PRESENCE.md, rule 10). */
+static inline void adapter_bye(struct adapter *a)
+{
+    a->ops->bye(a);
+}
+
+/** After the homes' threads have ended, before the homes are freed: ends what calls their
+ * sinks. */
+static inline void adapter_stop(struct adapter *a)
+{
+    a->ops->stop(a);
+}
+
+/** The channel has its first subscriber here: answered by opened, once. Where nodes share
+ * it, its presence is fed from now on. */
+static inline void adapter_open(struct adapter *a, struct adapter_channel *c)
 {
     a->ops->open(a, c);
 }
 
-/** The channel has lost its last subscriber here: nothing comes for its id any more. */
-static inline void adapter_close(struct adapter *a, const struct adapter_channel *c)
+/** The channel has lost its last subscriber here: nothing comes for its id any more.
+ * unclean: by lost connections. */
+static inline void adapter_close(struct adapter *a, struct adapter_channel *c,
+                                 bool unclean)
 {
-    a->ops->close(a, c);
+    a->ops->close(a, c, unclean);
+}
+
+/** So many subscriptions are there now on this node; an open channel's. */
+static inline void adapter_count(struct adapter *a, struct adapter_channel *c, unsigned n,
+                                 bool unclean)
+{
+    a->ops->count(a, c, n, unclean);
+}
+
+/** The home's turn ends: what has come up in it may go out. */
+static inline void adapter_turn_ends(struct adapter *a, unsigned home)
+{
+    a->ops->turn_ends(a, home);
+}
+
+/** About every 500 ms, on the home's thread; now: ms, loop_now. */
+static inline void adapter_tick(struct adapter *a, unsigned home, uint64_t now)
+{
+    a->ops->tick(a, home, now);
+}
+
+/** Any thread. */
+static inline enum adapter_state adapter_state(struct adapter *a)
+{
+    return a->ops->state(a);
 }
 
 /** Publishes to every node's clients of the channel, this node's included, whether or not

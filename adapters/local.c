@@ -26,28 +26,83 @@ static struct seat *seat_of(struct adapter *a, unsigned home)
     return &((struct local *)a)->seats[home];
 }
 
+/* What the store has no room for any more, the home has to forget as well. */
+static void lost(void *context, uint64_t channel_id)
+{
+    const struct seat *s = context;
+    const struct adapter_event e = {.forget = true};
+
+    s->sink->event(s->context, channel_id, &e);
+}
+
 static void attach(struct adapter *a, unsigned home, const struct adapter_sink *sink,
                    void *context)
 {
-    seat_of(a, home)->sink = sink;
-    seat_of(a, home)->context = context;
+    struct seat *s = seat_of(a, home);
+
+    s->sink = sink;
+    s->context = context;
+    s->kept.lost = lost;
+    s->kept.context = s;
 }
 
-static void open_channel(struct adapter *a, const struct adapter_channel *c)
+static void open_channel(struct adapter *a, struct adapter_channel *c)
 {
     struct seat *s = seat_of(a, c->home);
     uint64_t now = clock_ms();
     const struct kept_event *e = kept_get(&s->kept, c->app, c->name, now);
     struct adapter_kept kept = {NULL, 0};
 
+    kept_set_life(&s->kept, c, c->id);
     if (e)
-        kept = (struct adapter_kept){e->frame, (unsigned)(e->until - now)};
+        kept = (struct adapter_kept){e->frame, e->until - now};
     s->sink->opened(s->context, c->id, &kept);
 }
 
-static void close_channel(struct adapter *a, const struct adapter_channel *c)
+static void close_channel(struct adapter *a, struct adapter_channel *c, bool unclean)
 {
-    (void)a, (void)c; /* nothing is under way for it, ever */
+    (void)unclean;
+    kept_set_life(&seat_of(a, c->home)->kept, c, 0);
+}
+
+/* A channel's count, a turn's end, the passing of time: nothing is under way here, ever,
+ * and nobody else wants to know. */
+
+static void count(struct adapter *a, struct adapter_channel *c, unsigned n, bool unclean)
+{
+    (void)a, (void)c, (void)n, (void)unclean;
+}
+
+static enum err start(struct adapter *a)
+{
+    (void)a;
+    return ERR_NONE;
+}
+
+static void bye(struct adapter *a)
+{
+    (void)a;
+}
+
+static void stop(struct adapter *a)
+{
+    (void)a;
+}
+
+static void turn_ends(struct adapter *a, unsigned home)
+{
+    (void)a, (void)home;
+}
+
+static void tick(struct adapter *a, unsigned home, uint64_t now)
+{
+    (void)a, (void)home, (void)now;
+}
+
+static enum adapter_state state(struct adapter *a)
+{
+    (void)a;
+    return ADAPTER_UP;
 }
 
 static void publish(struct adapter *a, const struct adapter_channel *c,
@@ -127,8 +182,9 @@ static unsigned lookup(struct adapter *a, const struct lookup_query *q)
 
 static void cached(struct adapter *a, unsigned home, struct adapter_cached *c)
 {
-    const struct kept *k = &seat_of(a, home)->kept;
+    struct kept *k = &seat_of(a, home)->kept;
 
+    kept_expire(k, clock_ms());
     *c = (struct adapter_cached){k->by_name.n, k->bytes};
 }
 
@@ -146,11 +202,18 @@ struct adapter *local_adapter_alloc(unsigned homes, size_t kept_bytes)
     static const struct adapter_ops ops = {
         .name = "local",
         .attach = attach,
+        .start = start,
+        .bye = bye,
+        .stop = stop,
         .open = open_channel,
         .close = close_channel,
+        .count = count,
         .publish = publish,
         .lookup = lookup,
         .cached = cached,
+        .turn_ends = turn_ends,
+        .tick = tick,
+        .state = state,
         .free = local_free,
     };
     struct local *l = xcalloc(1, sizeof *l + homes * sizeof l->seats[0]);

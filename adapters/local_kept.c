@@ -11,6 +11,8 @@ void kept_init(struct kept *k, size_t max_bytes)
     k->seed = hash_seed_random();
     k->bytes = 0;
     k->max_bytes = max_bytes;
+    k->lost = NULL;
+    k->context = NULL;
 }
 
 static void drop(struct kept *k, struct kept_event *e)
@@ -20,6 +22,17 @@ static void drop(struct kept *k, struct kept_event *e)
     k->bytes -= e->bytes;
     frame_release(e->frame);
     free(e);
+}
+
+/* Whoever keeps it too, for those who join, must let go of it: the bound holds for both.
+ */
+static void lose(struct kept *k, struct kept_event *e)
+{
+    uint64_t channel_id = e->channel_id;
+
+    drop(k, e);
+    if (channel_id && k->lost)
+        k->lost(k->context, channel_id);
 }
 
 static struct kept_event *oldest(struct kept *k)
@@ -74,6 +87,7 @@ static struct kept_event *make(const struct adapter_channel *c,
     made->data = copy(&at, e->data);
     made->frame = frame_hold(e->frame);
     made->bytes = bytes + e->frame->len;
+    made->channel_id = c->id;
     return made;
 }
 
@@ -93,8 +107,9 @@ bool kept_put(struct kept *k, const struct adapter_channel *c,
     k->bytes += made->bytes;
     hmap_insert(&k->by_name, &made->by_name, hash);
     list_append(&k->by_age, &made->by_age);
-    while (k->bytes > k->max_bytes || oldest(k)->until <= now)
-        drop(k, oldest(k));
+    while (k->bytes > k->max_bytes)
+        lose(k, oldest(k));
+    kept_expire(k, now);
     return true;
 }
 
@@ -104,8 +119,22 @@ const struct kept_event *kept_get(struct kept *k, struct slice app, struct slice
     struct kept_event *e = find(k, app, name, hash_of(k, app, name));
 
     if (e && e->until <= now) {
-        drop(k, e);
+        lose(k, e);
         e = NULL;
     }
     return e;
+}
+
+void kept_set_life(struct kept *k, const struct adapter_channel *c, uint64_t id)
+{
+    struct kept_event *e = find(k, c->app, c->name, hash_of(k, c->app, c->name));
+
+    if (e)
+        e->channel_id = id;
+}
+
+void kept_expire(struct kept *k, uint64_t now)
+{
+    while (!list_empty(&k->by_age) && oldest(k)->until <= now)
+        lose(k, oldest(k));
 }

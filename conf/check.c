@@ -77,6 +77,11 @@ const char *check_path(const char *text)
     return check_secret(text);
 }
 
+const char *check_key_prefix(const char *text)
+{
+    return only(text, ALNUM "-_.:/@") ? NULL : "may hold only letters, digits and -_.:/@";
+}
+
 const char *check_bearer(const char *text)
 {
     return only(text, ALNUM "-._~+/=") ? NULL

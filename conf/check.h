@@ -18,6 +18,8 @@ const char *check_origin(const char *text);
 const char *check_cors_origin(const char *text);
 /** Nothing, or a token as the header Authorization: Bearer carries it. */
 const char *check_bearer(const char *text);
+/** What keys in Redis begin with: no braces, they choose a cluster's slot. */
+const char *check_key_prefix(const char *text);
 /** Nothing, or a file's path: anything without control bytes. */
 const char *check_path(const char *text);
 /** An http or https URL without user and password (a log line may name it). */

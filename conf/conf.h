@@ -53,6 +53,21 @@ struct conf_webhooks {
     char *dead_letter_file;  /* "": none */
 };
 
+enum conf_adapter { CONF_ADAPTER_LOCAL, CONF_ADAPTER_REDIS }; /* names in conf/schema.c */
+
+/* The Redis that all nodes share; used where the driver says so. */
+struct conf_redis {
+    char *host;
+    unsigned port;
+    char *unix_socket; /* "": host and port */
+    char *username;    /* "": Redis's default user */
+    char *password;    /* a secret; "": none */
+    unsigned db;
+    char *prefix;
+    bool tls;
+    bool required; /* to start */
+};
+
 struct conf_metrics {
     char *host;
     unsigned port; /* 0: no listener of its own */
@@ -109,6 +124,8 @@ struct conf {
     int log_level; /* enum log_level */
     int log_form;  /* enum log_form */
     struct conf_presence presence;
+    int adapter_driver; /* enum conf_adapter */
+    struct conf_redis redis;
     struct conf_metrics metrics;
     struct conf_webhooks webhooks;
     struct conf_app *apps;

@@ -13,6 +13,9 @@
 static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const log_forms[] = {"text", "json", NULL};
 
+static const char *const adapters[] = {
+    [CONF_ADAPTER_LOCAL] = "local", [CONF_ADAPTER_REDIS] = "redis", NULL};
+
 static const char *const webhook_events[] = {
     [CONF_WEBHOOK_CHANNEL_OCCUPIED] = "channel_occupied",
     [CONF_WEBHOOK_CHANNEL_VACATED] = "channel_vacated",
@@ -106,6 +109,28 @@ const struct conf_key conf_keys[] = {
      .help = "The least important lines to write."},
     {"log.format", ENUM, NULL, "text", 0, 0, NODE(log_form), .choices = log_forms,
      .help = "How a line is written."},
+
+    {"adapter.driver", ENUM, NULL, "local", 0, 0, NODE(adapter_driver),
+     .choices = adapters, .help = "What connects nodes; local: this one by itself."},
+    {"adapter.redis.host", STRING, NULL, "127.0.0.1", 1, 255, NODE(redis.host),
+     .check = check_host, .help = "Address or name of the Redis that all nodes share."},
+    {"adapter.redis.port", UNSIGNED, NULL, "6379", 1, 65535, NODE(redis.port),
+     .help = "Its TCP port."},
+    {"adapter.redis.unix_socket", STRING, NULL, "", 0, 107, NODE(redis.unix_socket),
+     .check = check_path, .help = "Path of its socket, instead of host and port."},
+    {"adapter.redis.username", STRING, NULL, "", 0, 256, NODE(redis.username),
+     .check = check_secret, .help = "ACL user; none: Redis's default user."},
+    {"adapter.redis.password", STRING, NULL, "", 0, 512, NODE(redis.password),
+     .check = check_secret, .help = "Its password; none: no AUTH."},
+    {"adapter.redis.db", UNSIGNED, NULL, "0", 0, 65535, NODE(redis.db),
+     .help = "Number of the database."},
+    {"adapter.redis.prefix", STRING, NULL, "muster:", 0, 64, NODE(redis.prefix),
+     .check = check_key_prefix,
+     .help = "What keys and pub/sub channels begin with; one of its own per cluster."},
+    {"adapter.redis.tls", BOOL, NULL, "false", 0, 0, NODE(redis.tls),
+     .help = "Encrypt the connection; needs a build with hiredis 1.0 or later."},
+    {"adapter.redis.required", BOOL, NULL, "true", 0, 0, NODE(redis.required),
+     .help = "Refuse to start without Redis; false: start degraded and go on trying."},
 
     {"metrics.host", STRING, NULL, "127.0.0.1", 1, 255, NODE(metrics.host),
      .check = check_host, .help = "Address that metrics.port listens on."},

@@ -5,24 +5,30 @@
  *
  * What comes out is always the difference of the one view that this node has of the
  * channel, never a message passed on: a doubled member_added can't be said. On a node by
- * itself the view is decided here and at once, as PRESENCE.md decides it when a cluster's
- * Redis is silent (rule 11); where several nodes share the channel, the shared membership
- * moves the view through the same outputs, and a join is admitted when the view has
- * reached it. */
+ * itself the view is decided here and at once. Where several nodes share the channel
+ * (presence_share), the view is whom the replica (presence/replica.h) or this node's own
+ * admitted sockets hold, and a join is admitted when the replica has reached it; while
+ * Redis is silent the view is decided here again (`direct`, rule 11). */
 #ifndef MUSTER_PRESENCE_PRESENCE_H
 #define MUSTER_PRESENCE_PRESENCE_H
 
+#include "presence/replica.h"
 #include "presence/roster.h"
 
-/* One socket's membership, embedded in what the home knows of that socket's subscription.
- * It must be left before its memory goes. */
+struct reference;
+struct shared_channel;
+
+/* One socket's membership, embedded in what the home knows of that socket's subscription;
+ * zeroed before its first use. It must be left before its memory goes. */
 struct presence_ref {
-    struct member *member; /* NULL: not joined */
+    struct member *member;       /* NULL: not admitted */
+    struct reference *reference; /* what it waits for until it is; else NULL */
+    struct list waiting;         /* in the reference's list */
 };
 
 /* What a join asks of the channel's limits. */
 struct presence_rules {
-    unsigned max_members;    /* users */
+    unsigned max_members;    /* users; UINT_MAX: no limit */
     uint64_t leave_grace_ms; /* 0 none */
 };
 
@@ -35,16 +41,25 @@ struct presence_sink {
     void (*removed)(void *context, const struct member *m);
     /* The join is let in: the view holds its user; answer it with the snapshot. */
     void (*admitted)(void *context, struct presence_ref *ref);
-    /* The join is refused: the room is full (PROTOCOL.md 4). */
+    /* The join is refused: the room is full (PROTOCOL.md 4). It is over with the ref. */
     void (*refused)(void *context, struct presence_ref *ref);
+    /* Who is here is known from now on, for those who only watch. Where nodes share the
+     * channel, and once; by itself a node knows from the start. NULL: nobody asks. */
+    void (*known)(void *context);
 };
 
 struct presence {
     struct roster view;
     struct list grace; /* members without a socket, kept, by presence_tick */
+    struct list going; /* members that are shown and held by nobody, until hold_until */
     struct presence_rules rules;
     const struct presence_sink *sink;
     void *context;
+    struct shared_channel *shared; /* NULL: a node by itself */
+    bool direct;                   /* this node decides by itself */
+    bool known;
+    uint64_t hold_until; /* ms: until then nobody is removed (rule 5) */
+    struct replica replica;
 };
 
 enum presence_exit {
@@ -58,17 +73,45 @@ void presence_init(struct presence *p, struct presence_rules rules, struct hash_
 void presence_fini(struct presence *p);
 /** A socket joins as user_id with info (raw JSON, absent: none). The first socket's info
  * stands until the user has gone. Answered by admitted or refused, here before it
- * returns. */
+ * returns or, where the channel is shared, later. */
 void presence_join(struct presence *p, struct presence_ref *ref, struct slice user_id,
                    struct slice info);
-/** The socket has left; ref is not joined any more. Idempotent. */
+/** The socket has left; ref is not joined any more, and an answer that it still waited
+ * for doesn't come. Idempotent. */
 void presence_leave(struct presence *p, struct presence_ref *ref, enum presence_exit how,
                     uint64_t now);
-/** Removes those whose grace has ended by now. */
+/** Removes those whose grace or hold has ended by now. */
 void presence_tick(struct presence *p, uint64_t now);
 /** True if nobody is here, in grace neither. */
 bool presence_empty(const struct presence *p);
-/** True if a member is kept in grace, so that presence_tick must be called. */
+/** True if no socket of this node is here, in grace neither: the channel may close. */
+bool presence_idle(const struct presence *p);
+/** True if a member is kept in grace or held, so that presence_tick must be called. */
 bool presence_waits(const struct presence *p);
+
+/* What the shared channel feeds in. */
+
+/** Before the first join. direct: Redis is silent. */
+void presence_share(struct presence *p, struct shared_channel *c, bool direct);
+/** A push of the channel. */
+void presence_push(struct presence *p, const struct push *push, uint64_t now);
+/** A page of the snapshot that the replica has asked for. */
+void presence_page(struct presence *p, const struct op_reply *page, uint64_t now);
+/** The join that stands for this reference is acknowledged: who waits for it may come in
+ * as soon as the replica has reached it. */
+void presence_held(struct presence *p, struct reference *r, uint64_t now);
+/** The replica is what Redis has; a push that somebody still waits for was lost. */
+void presence_in_step(struct presence *p);
+/** It was refused as full. */
+void presence_full(struct presence *p, struct reference *r);
+/** True if the user is in by an admitted socket or in grace: a limit is no matter then.
+ */
+bool presence_has_live(const struct presence *p, struct slice user_id);
+/** Redis is silent, or it isn't any more. */
+void presence_set_direct(struct presence *p, bool direct, uint64_t now);
+/** Nobody is removed until then: in case they come back. */
+void presence_hold(struct presence *p, uint64_t until);
+/** This node has another number: whom it held is as if held by another node. */
+void presence_renamed(struct presence *p, uint64_t now);
 
 #endif

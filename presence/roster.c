@@ -1,5 +1,6 @@
 #include "presence/roster.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,8 +17,11 @@ void roster_init(struct roster *r, struct hash_seed seed)
 
 static void free_member(struct hmap_node *node, void *context)
 {
+    struct member *m = CONTAINER_OF(node, struct member, by_id);
+
     (void)context;
-    free(CONTAINER_OF(node, struct member, by_id));
+    free(m->nids);
+    free(m);
 }
 
 void roster_fini(struct roster *r)
@@ -70,23 +74,70 @@ struct member *roster_add(struct roster *r, struct slice user_id, struct slice i
     buf_fini(&id_piece);
     buf_fini(&info_piece);
     m->sockets = 0;
+    m->n_nids = 0;
+    m->nids = NULL;
+    m->mark = 0;
+    m->left = false;
     m->keep_until = 0;
     list_init(&m->held);
-    list_append(&r->members, &m->order);
+    list_init(&m->order);
     hmap_insert(&r->by_id, &m->by_id, hash_of(r, m->id));
+    return m;
+}
+
+bool member_shown(const struct member *m)
+{
+    return !list_empty(&m->order);
+}
+
+void roster_show(struct roster *r, struct member *m)
+{
+    assert(!member_shown(m));
+    list_append(&r->members, &m->order);
     r->n++;
     r->version++;
-    return m;
+}
+
+void roster_hide(struct roster *r, struct member *m)
+{
+    assert(member_shown(m));
+    list_remove(&m->order);
+    r->n--;
+    r->version++;
 }
 
 void roster_drop(struct roster *r, struct member *m)
 {
+    assert(!member_shown(m));
     hmap_remove(&r->by_id, &m->by_id);
-    list_remove(&m->order);
     list_remove(&m->held);
-    r->n--;
-    r->version++;
+    free(m->nids);
     free(m);
+}
+
+bool member_has_nid(const struct member *m, uint64_t nid)
+{
+    for (unsigned i = 0; i < m->n_nids; i++) {
+        if (m->nids[i] == nid)
+            return true;
+    }
+    return false;
+}
+
+void member_add_nid(struct member *m, uint64_t nid)
+{
+    if (member_has_nid(m, nid))
+        return;
+    m->nids = xrealloc(m->nids, (m->n_nids + 1) * sizeof *m->nids);
+    m->nids[m->n_nids++] = nid;
+}
+
+void member_drop_nid(struct member *m, uint64_t nid)
+{
+    for (unsigned i = 0; i < m->n_nids; i++) {
+        if (m->nids[i] == nid)
+            m->nids[i--] = m->nids[--m->n_nids];
+    }
 }
 
 void roster_each(const struct roster *r, void (*f)(const struct member *m, void *context),

@@ -1,7 +1,8 @@
-/* The members of one presence channel on this node: users in the order in which they
- * came, each with the number of their sockets. Pure data: no clock (times come in), no
- * I/O. Owned by the channel's home; one thread. A member lives until roster_drop; its
- * strings live with it.
+/* The members of one presence channel as this node knows them: each with the number of
+ * its sockets here and, where nodes share the channel, with the nodes that hold it. Those
+ * that clients have been told of are shown: they are the view, in the order in which they
+ * came. Pure data: no clock (times come in), no I/O. Owned by the channel's home; one
+ * thread. A member lives until roster_drop; its strings live with it.
  *
  * A member holds what it costs to show it, encoded once: the pieces that member_added and
  * the snapshot are put together from (PROTOCOL.md 2). */
@@ -19,9 +20,13 @@
 
 struct member {
     struct hmap_node by_id;
-    struct list order;   /* in roster.members */
-    struct list held;    /* in the channel's list of members in grace, or alone */
-    unsigned sockets;    /* 0 while in grace */
+    struct list order; /* in roster.members while it is shown, or alone */
+    struct list held;  /* in a list of its presence: in grace, or going; or alone */
+    unsigned sockets;  /* admitted here; 0 while in grace */
+    unsigned n_nids;   /* the nodes that hold it, by the replica; 0 on a node by itself */
+    uint64_t *nids;
+    unsigned mark; /* the last snapshot that had it */
+    bool left; /* shown as gone while Redis was silent: this node's reference is void */
     uint64_t keep_until; /* ms: an unclean disconnect keeps the user until then; 0 none */
     struct slice id;     /* the user id */
     struct member_piece piece; /* id and info, escaped for the inside of `data` */
@@ -32,7 +37,7 @@ struct roster {
     struct hmap by_id;
     struct list members;
     struct hash_seed seed;
-    unsigned n;       /* users */
+    unsigned n;       /* users that are shown */
     uint64_t version; /* grows with each user that comes or goes */
 };
 
@@ -42,11 +47,22 @@ void roster_fini(struct roster *r);
 /** NULL if the user isn't there. */
 struct member *roster_find(const struct roster *r, struct slice user_id);
 /** Adds a user that is not there (copies both slices; info absent: null), without a
- * socket. */
+ * socket and not shown. */
 struct member *roster_add(struct roster *r, struct slice user_id, struct slice info);
-/** Removes and frees the member. */
+/** Whether clients have been told of it. */
+bool member_shown(const struct member *m);
+/** Makes it the last of the view. It must not be shown yet. */
+void roster_show(struct roster *r, struct member *m);
+/** Takes it out of the view. It must be shown. */
+void roster_hide(struct roster *r, struct member *m);
+/** Removes and frees a member that is not shown. */
 void roster_drop(struct roster *r, struct member *m);
-/** Calls f for every member, in the order of their coming. */
+bool member_has_nid(const struct member *m, uint64_t nid);
+/** Idempotent. */
+void member_add_nid(struct member *m, uint64_t nid);
+/** Idempotent. */
+void member_drop_nid(struct member *m, uint64_t nid);
+/** Calls f for every member that is shown, in the order of their coming. */
 void roster_each(const struct roster *r, void (*f)(const struct member *m, void *context),
                  void *context);
 /** The snapshot as one ready frame for all that join at this version (caller holds it).

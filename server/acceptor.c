@@ -52,6 +52,7 @@ static void set_options(int fd, const struct conf *conf)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one);
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one); /* http.c counts bytes */
 }
 
 static void hand_over(struct acceptor *a, int fd)

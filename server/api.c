@@ -93,12 +93,26 @@ static int verify(struct http_request *r, const struct app *app,
     return status;
 }
 
+/* Homes take no events any more, and what is left of the counts is wrong. */
+static bool stops(struct http_request *r)
+{
+    if (!atomic_load(&r->worker->node->stopping))
+        return false;
+    r->reply.close = true;
+    http_reply_later(r, 503, 1, "The node is shutting down");
+    return true;
+}
+
 struct app *api_enter(struct http_request *r, struct api_query *q)
 {
     struct app *app = apps_find_id(&r->worker->node->apps, r->args[0]);
     struct buf why = BUF_INIT;
     int status = api_query_parse(q, r->query, &why);
 
+    if (stops(r)) {
+        buf_fini(&why);
+        return NULL;
+    }
     if (!status && !app) {
         buf_addf(&why, "Unknown app %.*s", SLICE_ARG(r->args[0]));
         status = 404;
@@ -122,10 +136,12 @@ bool api_allowed(struct http_request *r, struct app *app, enum api_allowance whi
     unsigned rate = reads ? app->conf->max_read_requests_per_second
                           : app->conf->max_backend_events_per_second;
     uint64_t now = loop_now(r->worker->loop) * 1000;
+    uint64_t wait =
+        app_allowance(reads ? &app->reads_spent : &app->events_spent, rate, n, now);
 
-    if (app_allowance(reads ? &app->reads_spent : &app->events_spent, rate, n, now))
+    if (!wait)
         return true;
-    http_reply_later(r, 429, 1,
+    http_reply_later(r, 429, (unsigned)((wait + 999999) / 1000000),
                      reads ? "Too many requests: the app's max_read_requests_per_second"
                            : "Too many events: the app's max_backend_events_per_second");
     return false;
@@ -166,15 +182,25 @@ static void emit(struct http_request *r, struct app *app, struct slice channel,
                 &m->msg);
 }
 
-static bool some_home_busy(struct http_request *r, const struct app *app,
-                           const struct api_body *b)
+/* Whether nothing may be added now, since some home is busy, or since it would reach this
+ * node's clients only (PRESENCE.md, "Degraded"); replied to then, and safe to ask again.
+ */
+static bool not_now(struct http_request *r, const struct app *app,
+                    const struct slice *channels, unsigned n)
 {
     struct worker *w = r->worker;
 
-    for (unsigned i = 0; i < b->n_channels; i++) {
+    if (adapter_state(w->node->adapter) == ADAPTER_SILENT) {
+        http_reply_later(r, 503, 1,
+                         "The cluster can't be reached now: nothing was published");
+        return true;
+    }
+    for (unsigned i = 0; i < n; i++) {
         if (worker_busy(
-                worker_peer(w, home_of(app->id, b->channels[i], w->node->n_workers))))
+                worker_peer(w, home_of(app->id, channels[i], w->node->n_workers)))) {
+            http_reply_later(r, 503, 1, "The node is overloaded");
             return true;
+        }
     }
     return false;
 }
@@ -279,6 +305,7 @@ static void ask_counts(struct http_request *r, struct app *app, const struct api
                             .app = app->id,
                             .channel = channel,
                             .home = home_of(app->id, channel, r->worker->node->n_workers),
+                            .attributes = info & API_INFO_USER_COUNT ? LOOKUP_USERS : 0,
                         });
         }
     }
@@ -307,9 +334,8 @@ static void post(struct http_request *r, struct app *app, parse_fn *parse, bool 
 
     if (status) {
         refuse(r, status, &why);
-    } else if (some_home_busy(r, app, &body)) {
-        http_reply_later(r, 503, 1, "The node is overloaded");
-    } else if (api_allowed(r, app, API_EVENTS, body.n_events)) {
+    } else if (!not_now(r, app, body.channels, body.n_channels) &&
+               api_allowed(r, app, API_EVENTS, body.n_events)) {
         publish(r, app, &body);
         if (wants_counts(&body)) {
             ask_counts(r, app, &body, batch);
@@ -345,15 +371,17 @@ void api_terminate(struct http_request *r)
 {
     struct api_query q;
     struct app *app = api_enter(r, &q);
-    struct buf channel = BUF_INIT;
+    struct buf name = BUF_INIT;
+    struct slice channel;
 
-    if (app && api_allowed(r, app, API_EVENTS, 1)) {
-        buf_add_lit(&channel, "#server-to-user-");
-        buf_add_slice(&channel, r->args[1]);
-        emit(r, app, buf_slice(&channel), NULL, NULL);
+    buf_add_lit(&name, "#server-to-user-");
+    buf_add_slice(&name, r->args[1]);
+    channel = buf_slice(&name);
+    if (app && !not_now(r, app, &channel, 1) && api_allowed(r, app, API_EVENTS, 1)) {
+        emit(r, app, channel, NULL, NULL);
         buf_add_lit(&r->reply.body, "{}");
         http_finish(r, json);
-        buf_fini(&channel);
     }
+    buf_fini(&name);
     api_query_fini(&q);
 }

@@ -71,6 +71,12 @@ static void list_channels(struct http_request *r, struct api_state *s)
     http_finish(r, json);
 }
 
+static unsigned attributes_of(unsigned info)
+{
+    return (info & API_INFO_USER_COUNT ? LOOKUP_USERS : 0u) |
+           (info & API_INFO_CACHE ? LOOKUP_CACHE : 0u);
+}
+
 void api_get_channels(struct http_request *r)
 {
     struct api_query q;
@@ -82,7 +88,9 @@ void api_get_channels(struct http_request *r)
         struct slice prefix = api_query_get(&q, "filter_by_prefix");
 
         api_state_alloc(r, 1, list_channels)->info = info;
-        api_ask(r, &(struct lookup_query){.app = app->id, .prefix = prefix});
+        api_ask(r, &(struct lookup_query){.app = app->id,
+                                          .prefix = prefix,
+                                          .attributes = attributes_of(info)});
     }
     api_query_fini(&q);
 }
@@ -134,7 +142,7 @@ void api_get_channel(struct http_request *r)
 
     if (app && checked(r, api_channel_check(&q, r->args[1], &info, &why), &why)) {
         api_state_alloc(r, 1, show_channel)->info = info;
-        ask_channel(r, app, info & API_INFO_CACHE ? LOOKUP_CACHE : 0);
+        ask_channel(r, app, attributes_of(info));
     }
     api_query_fini(&q);
 }

@@ -43,20 +43,23 @@ struct app *apps_find_id(const struct apps *a, struct slice id)
     return NULL;
 }
 
-bool app_allowance(_Atomic uint64_t *spent, unsigned rate, unsigned n, uint64_t now)
+uint64_t app_allowance(_Atomic uint64_t *spent, unsigned rate, unsigned n, uint64_t now)
 {
+    const uint64_t second = 1000000;
     uint64_t was = atomic_load(spent), cost, next;
 
     if (!rate)
-        return true;
-    cost = n * 1000000ULL / rate;
+        return 0;
+    cost = n * second / rate;
     do {
         next = (was > now ? was : now) + cost;
         /* one request that is larger than a second's worth passes on a full allowance */
-        if (next > now + 1000000 && !(cost > 1000000 && was <= now))
-            return false;
+        if (cost > second && was > now)
+            return was - now;
+        if (cost <= second && next > now + second)
+            return next - second - now;
     } while (!atomic_compare_exchange_weak(spent, &was, next));
-    return true;
+    return 0;
 }
 
 /* Shell-like match with `*` only, ASCII case ignored; one backtrack point suffices. */

@@ -33,8 +33,9 @@ struct app *apps_find(const struct apps *a, struct slice key);
 /** NULL if no app has this id. */
 struct app *apps_find_id(const struct apps *a, struct slice id);
 /** Takes n off an allowance of rate a second (0: no limit), of which a second's worth may
- * be taken at once. False: there is not so much left. now: µs, monotonic. */
-bool app_allowance(_Atomic uint64_t *spent, unsigned rate, unsigned n, uint64_t now);
+ * be taken at once. 0; or there is not so much left, and nothing is taken: the µs until
+ * there is. now: µs, monotonic. */
+uint64_t app_allowance(_Atomic uint64_t *spent, unsigned rate, unsigned n, uint64_t now);
 /** True if a browser page of this Origin may connect: no allowed_origins, or one matches;
  * a client that sends no Origin isn't a browser and is let in. A pattern is a host, or
  * scheme://host[:port]; `*` stands for any run of characters. */

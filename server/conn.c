@@ -74,6 +74,8 @@ void conn_free(struct conn *c)
     list_remove(&c->dirty);
     list_remove(&c->unread);
     list_remove(&c->all);
+    if (c->user)
+        free((void *)(uintptr_t)c->user->confirm.p);
     free(c->user);
     free(c);
 }

@@ -31,6 +31,8 @@ struct conn_user {
     struct list news;    /* in edge->news, or alone */
     struct slice id;
     struct slice info; /* user_info's raw JSON, or absent */
+    struct slice
+        confirm; /* user_data (owned), until its channel lets it in; absent: was */
     char bytes[];
 };
 

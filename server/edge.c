@@ -225,7 +225,10 @@ static void subscribed(struct edge *e, const struct msg_subscribed *m)
     edge_sub_join(e, s, m->channel_id);
     if (channel_needs_signature(s->kind))
         s->conn->authorized = true;
-    if (!s->asked)
+    if (s->kind == CHANNEL_USER && s->conn->user)
+        edge_signed_in(s->conn);
+    s = edge_sub_by_id(e, m->sub_id);
+    if (!s || !s->asked)
         return;
     conn_send(s->conn, m->frame);
     s = edge_sub_by_id(e,

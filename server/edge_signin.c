@@ -1,4 +1,6 @@
 /* pusher:signin (PROTOCOL.md 8). */
+#include <stdlib.h>
+
 #include "protocol/auth.h"
 #include "protocol/channel_data.h"
 #include "protocol/encode.h"
@@ -51,7 +53,8 @@ static void join_users_channel(struct conn *c)
 }
 
 /* One connection is one user for its whole life; the same sign-in again is confirmed
- * again. */
+ * again. The first one is confirmed when the user's channel has let it in: what is sent
+ * to the user from then on arrives. */
 static void sign_in(struct conn *c, const struct command *cmd,
                     const struct user_data *user)
 {
@@ -61,12 +64,26 @@ static void sign_in(struct conn *c, const struct command *cmd,
         return;
     }
     c->authorized = true;
-    conn_send_take(c, encode_signin_success(cmd->user_data));
-    if (c->user)
+    if (c->user) {
+        conn_send_take(c, encode_signin_success(cmd->user_data));
         return;
+    }
     c->user = copy_user(user);
+    c->user->confirm =
+        (struct slice){xmemdup0(cmd->user_data.p, cmd->user_data.n), cmd->user_data.n};
     join_users_channel(c);
-    edge_watch(c, cmd->user_data);
+}
+
+void edge_signed_in(struct conn *c)
+{
+    struct slice user_data = c->user->confirm;
+
+    if (!user_data.p)
+        return;
+    c->user->confirm = SLICE_NONE;
+    conn_send_take(c, encode_signin_success(user_data));
+    edge_watch(c, user_data);
+    free((void *)(uintptr_t)user_data.p);
 }
 
 void edge_signin(struct conn *c, const struct command *cmd)

@@ -52,6 +52,8 @@ void edge_subscribe(struct conn *c, const struct command *cmd);
 void edge_unsubscribe(struct conn *c, const struct command *cmd);
 void edge_client_event(struct conn *c, const struct command *cmd);
 void edge_signin(struct conn *c, const struct command *cmd);
+/** Its user's channel has let the connection in: the first time, that confirms it. */
+void edge_signed_in(struct conn *c);
 
 /** pusher:error with the code's text, then closes with the same code. */
 void edge_say_and_close(struct conn *c, int code);

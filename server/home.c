@@ -7,13 +7,12 @@
 
 #include <stdlib.h>
 
+#include "presence/exchange.h"
 #include "server/base/xalloc.h"
 #include "server/home_channel.h"
 #include "server/home_watch.h"
 #include "server/node.h"
 #include "server/worker.h"
-
-enum { PARTITIONS = 64 };
 
 unsigned home_of(struct slice app, struct slice channel, unsigned n_workers)
 {
@@ -68,6 +67,7 @@ static void subscribe(struct home *h, struct msg_subscribe *m)
     list_init(&s->waiting);
     hmap_insert(&h->subs, &s->by_id, sub_hash(s->edge, s->sub_id));
     c->n_subs++;
+    adapter_count(h->adapter, &c->life, c->n_subs, false);
     list_append(&c->waiting, &s->waiting);
     if (c->open)
         answer_soon(c);
@@ -112,6 +112,7 @@ static void leave(struct home_sub *s, enum presence_exit how)
 {
     struct home_channel *c = s->channel;
 
+    c->leaving = how;
     if (s->admitted) {
         s->admitted = false;
         c->per_edge[s->edge]--;
@@ -119,7 +120,6 @@ static void leave(struct home_sub *s, enum presence_exit how)
         home_count_changed(c);
     }
     if (c->presence) {
-        c->leaving = how;
         presence_leave(c->presence, &s->ref, how, loop_now(c->home->worker->loop));
         if (presence_waits(c->presence) && list_empty(&c->grace))
             list_append(&c->home->grace, &c->grace);
@@ -139,28 +139,30 @@ void home_sub_drop(struct home_sub *s)
     forget_request(s);
     free(s);
     c->n_subs--;
+    adapter_count(c->home->adapter, &c->life, c->n_subs, c->leaving == EXIT_UNCLEAN);
     home_channel_drop_if_idle(c);
 }
 
 void home_sub_let_in(struct home_sub *s)
 {
     list_append(&s->channel->admitting, &s->waiting);
+    answer_soon(s->channel);
 }
 
 static void ask_presence(struct home_sub *s)
 {
     presence_join(s->channel->presence, &s->ref, s->request->user_id,
                   s->request->user_info);
-    if (s->refused)
-        home_sub_drop(s);
 }
 
 /* All that wait join, then all that were let in are told: each with the same snapshot, in
  * which they all are. Who is told later than somebody came has missed nothing: at its
- * edge it gets the channel's frames from its own answer on. */
+ * edge it gets the channel's frames from its own answer on. Where nodes share the
+ * channel, presence keeps who joins until the others know, and lets in in a later turn.
+ */
 static void answer_waiting(struct home_channel *c)
 {
-    while (!list_empty(&c->waiting)) {
+    while (c->open && !list_empty(&c->waiting)) {
         struct home_sub *s = CONTAINER_OF(c->waiting.next, struct home_sub, waiting);
 
         list_remove(&s->waiting);
@@ -173,7 +175,10 @@ static void answer_waiting(struct home_channel *c)
         struct home_sub *s = CONTAINER_OF(c->admitting.next, struct home_sub, waiting);
 
         list_remove(&s->waiting);
-        admit(s);
+        if (s->refused)
+            home_sub_drop(s);
+        else
+            admit(s);
     }
 }
 
@@ -189,6 +194,7 @@ void home_turn_ends(struct home *h)
         c->n_subs--;
         home_channel_drop_if_idle(c);
     }
+    adapter_turn_ends(h->adapter, h->worker->index);
 }
 
 static void unsubscribe(struct home *h, const struct msg_unsubscribe *m)
@@ -220,8 +226,11 @@ static void publish(struct home *h, struct msg_publish *m)
 static void emit(struct home *h, const struct msg_emit *m)
 {
     const struct home_channel *c = home_channel_find(h, m->app, m->channel);
-    struct adapter_channel elsewhere = {
-        .home = h->worker->index, .app = m->app->id, .name = m->channel};
+    struct adapter_channel elsewhere = {.home = h->worker->index,
+                                        .app = m->app->id,
+                                        .name = m->channel,
+                                        .user =
+                                            channel_kind_of(m->channel) == CHANNEL_USER};
     struct adapter_event e = {.frame = m->frame,
                               .except = m->except,
                               .data = m->data,
@@ -305,7 +314,8 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
     if (e->keep)
         home_channel_keep(c, e->frame,
                           loop_now(c->home->worker->loop) + e->keep * 1000ULL);
-    home_channel_deliver(c, e->frame, e->except);
+    if (e->frame)
+        home_channel_deliver(c, e->frame, e->except);
 }
 
 static void add_member(const struct member *m, void *answer)
@@ -392,6 +402,7 @@ void home_tick(struct home *h, uint64_t now)
             list_remove(&c->grace);
         home_channel_drop_if_idle(c);
     }
+    adapter_tick(h->adapter, h->worker->index, now);
     home_webhooks_tick(&h->webhooks, now);
     if (++h->seconds % 5 == 0)
         home_counts_flush(h);

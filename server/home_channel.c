@@ -72,6 +72,10 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     c->life.name = (struct slice){xmemdup0(name.p, name.n), name.n};
     if (channel_is_presence(kind) || kind == CHANNEL_USER)
         c->presence = home_presence_alloc(c);
+    c->life.presence = c->presence;
+    c->life.user = kind == CHANNEL_USER;
+    c->life.keeps = channel_is_cache(kind);
+    c->life.kind = home_webhook_kind(c);
     hmap_insert(&h->channels_by_name, &c->by_name, hash);
     hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->life.id));
     c->n_subs++; /* whatever the adapter says from within, the channel stays */
@@ -98,9 +102,9 @@ void home_channel_drop_if_idle(struct home_channel *c)
 {
     struct home *h = c->home;
 
-    if (c->n_subs || (c->presence && !presence_empty(c->presence)))
+    if (c->n_subs || (c->presence && !presence_idle(c->presence)))
         return;
-    adapter_close(h->adapter, &c->life);
+    adapter_close(h->adapter, &c->life, c->leaving == EXIT_UNCLEAN);
     hmap_remove(&h->channels_by_name, &c->by_name);
     hmap_remove(&h->channels_by_id, &c->by_id);
     list_remove(&c->joining);

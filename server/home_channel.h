@@ -38,7 +38,7 @@ struct home_sub {
     struct msg_subscribe *request; /* until it is answered */
     unsigned edge;
     bool admitted;
-    bool refused; /* to be dropped by whoever asked presence */
+    bool refused; /* to be dropped at the end of the turn */
     uint64_t sub_id;
     struct presence_ref ref;
 };
@@ -63,8 +63,8 @@ void home_channel_free(struct home_channel *c);
 void home_channel_deliver(struct home_channel *c, struct frame *f,
                           struct socket_id except);
 
-/** The subscription is let in: home_turn_ends answers it, behind all that is said of who
- * comes at the same time. */
+/** The subscription is decided (let in, or refused): home_turn_ends answers it, behind
+ * all that is said of who comes at the same time. */
 void home_sub_let_in(struct home_sub *s);
 /** Removes and frees the subscription, and its channel if that was the last. */
 void home_sub_drop(struct home_sub *s);

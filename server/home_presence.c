@@ -4,6 +4,8 @@
  * counts, which are to other channels what members are to presence ones, are here too. */
 #include "server/home_channel.h"
 
+#include <limits.h>
+
 #include "server/base/xalloc.h"
 #include "server/home_watch.h"
 #include "server/worker.h"
@@ -18,7 +20,8 @@ static void added(void *context, const struct member *m)
     struct frame *f;
 
     if (c->kind == CHANNEL_USER) {
-        home_watch_tell(c, true);
+        if (c->presence->known)
+            home_watch_tell(c, true);
         return;
     }
     stat_add(&c->home->worker->stats, members_added, 1);
@@ -37,7 +40,8 @@ static void removed(void *context, const struct member *m)
     struct frame *f;
 
     if (c->kind == CHANNEL_USER) {
-        home_watch_tell(c, false);
+        if (c->presence->known)
+            home_watch_tell(c, false);
         return;
     }
     stat_add(&c->home->worker->stats, members_removed, 1);
@@ -55,6 +59,15 @@ static void admitted(void *context, struct presence_ref *ref)
     home_sub_let_in(CONTAINER_OF(ref, struct home_sub, ref));
 }
 
+/* Who watches a user hears of him from now on; and first, how he is now. */
+static void known(void *context)
+{
+    struct home_channel *c = context;
+
+    if (c->kind == CHANNEL_USER)
+        home_watch_tell(c, !presence_empty(c->presence));
+}
+
 static void refused(void *context, struct presence_ref *ref)
 {
     struct home_channel *c = context;
@@ -67,16 +80,19 @@ static void refused(void *context, struct presence_ref *ref)
     m->limit = c->presence->rules.max_members;
     worker_post(w, worker_peer(w, s->edge), &m->msg);
     s->refused = true;
+    home_sub_let_in(s); /* out: what waits for the end of the turn is dropped then */
 }
 
 struct presence *home_presence_alloc(struct home_channel *c)
 {
-    static const struct presence_sink sink = {added, removed, admitted, refused};
+    static const struct presence_sink sink = {added, removed, admitted, refused, known};
     const struct conf_presence *conf = &c->app->conf->presence;
     struct presence_rules rules = {conf->max_members_per_channel,
                                    conf->leave_grace * 1000ULL};
     struct presence *p = xmalloc(sizeof *p);
 
+    if (c->kind == CHANNEL_USER)
+        rules.max_members = UINT_MAX;
     presence_init(p, rules, c->home->seed, &sink, c);
     return p;
 }

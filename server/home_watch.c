@@ -40,7 +40,8 @@ void home_watch(struct home *h, const struct msg_watch *m)
     c->n_subs++; /* the channel lives as long as somebody watches */
     list_append(&c->watchers, &s->of_channel);
     hmap_insert(&h->watches, &s->by_id, hash_of(s->edge, s->watch_id));
-    tell(s, !presence_empty(c->presence));
+    if (c->presence->known)
+        tell(s, !presence_empty(c->presence));
 }
 
 static void end(struct home *h, struct spectator *s)

@@ -100,6 +100,28 @@ static struct webhook_event make(const struct home_channel *c,
         .type = type, .app = c->app->index, .channel = c->life.name, .user_id = user_id};
 }
 
+struct shared_kind home_webhook_kind(const struct home_channel *c)
+{
+    const struct webhooks *out = c->home->webhooks.out;
+    struct shared_kind kind = {.counted = c->kind != CHANNEL_USER,
+                               .fresh = channel_is_cache(c->kind)};
+    static const struct {
+        enum conf_webhook_event event;
+        enum exchange_webhook want;
+    } wants[] = {
+        {CONF_WEBHOOK_CHANNEL_OCCUPIED, WANT_OCCUPIED},
+        {CONF_WEBHOOK_CHANNEL_VACATED, WANT_OCCUPIED},
+        {CONF_WEBHOOK_MEMBER_ADDED, WANT_MEMBERS},
+        {CONF_WEBHOOK_MEMBER_REMOVED, WANT_MEMBERS},
+    };
+
+    for (unsigned i = 0; kind.counted && i < sizeof wants / sizeof *wants; i++) {
+        if (webhooks_want(out, c->app->index, wants[i].event, c->life.name))
+            kind.webhooks |= wants[i].want;
+    }
+    return kind;
+}
+
 /* Users' own channels cause nothing: a sign-in is no channel of the app's. */
 static bool concerned(const struct home_channel *c, enum conf_webhook_event comes,
                       enum conf_webhook_event goes)
@@ -120,7 +142,7 @@ static void came(struct home_channel *c, enum conf_webhook_event comes,
     struct webhook_event gone = make(c, goes, user_id), here = make(c, comes, user_id);
     struct late *l;
 
-    if (!concerned(c, comes, goes))
+    if (c->home->adapter->shared || !concerned(c, comes, goes))
         return;
     l = find(h, &gone);
     if (l)
@@ -137,7 +159,7 @@ static void went(struct home_channel *c, enum conf_webhook_event comes,
     struct webhook_event gone = make(c, goes, user_id);
     struct late *l;
 
-    if (!concerned(c, comes, goes))
+    if (c->home->adapter->shared || !concerned(c, comes, goes))
         return;
     if (how == EXIT_CLEAN || !h->delay) {
         send(h, webhook_event_alloc(&gone));

@@ -28,6 +28,9 @@ void home_webhooks_fini(struct home_webhooks *h);
 /** Sends what is due by now (ms); UINT64_MAX: everything. */
 void home_webhooks_tick(struct home_webhooks *h, uint64_t now);
 
+/** What the scripts are to know of it where nodes share the channel: then they decide
+ * about the transitions, and the four below do nothing. */
+struct shared_kind home_webhook_kind(const struct home_channel *c);
 /** The channel has its first subscriber, or lost its last. how: the way in which. */
 void home_webhook_occupied(struct home_channel *c);
 void home_webhook_vacated(struct home_channel *c, enum presence_exit how);

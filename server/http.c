@@ -5,10 +5,14 @@
  * at `&`, in the path too, and reads a bare `+` as a space everywhere.
  *
  * A reply is put together in one buffer, head and body, and written at once; what the
- * kernel doesn't take lws keeps and sends on. A handler may answer later: then the reply
- * waits for lws's writeable callback. lws may free the session within
- * lws_http_transaction_completed, so the session's pointer to the request is taken
- * before. */
+ * kernel doesn't take lws keeps and sends on. A handler may answer later: until it does
+ * lws must not read on. While it waits, lws 4.3 ends the connection over a request that
+ * was sent ahead, takes it for more of the body, or drops it; lws 4.1 goes round with it.
+ * The late reply goes out at once as well, not with lws's writeable callback, which a
+ * connection that isn't read from doesn't get.
+ *
+ * lws may free the session within lws_http_transaction_completed, so the session's
+ * pointer to the request is taken before. */
 #include "server/http.h"
 
 #include <libwebsockets.h>
@@ -21,12 +25,16 @@
 
 #include "server/base/clock.h"
 #include "server/base/xalloc.h"
+#include "server/http_flush.h"
 #include "server/http_route.h"
 #include "server/node.h"
 #include "server/socket.h"
 #include "server/worker.h"
 
-enum { HEAD_MAX = 1024 }; /* bytes of a reply's head */
+enum {
+    HEAD_MAX = 1024, /* bytes of a reply's head */
+    QUICK = 4096,    /* bytes of a reply that fit into an empty send buffer */
+};
 
 static const struct {
     const char *name;
@@ -113,20 +121,19 @@ static void count(const struct http_request *r)
                      clock_us() - r->began);
 }
 
-/* lws 4.1 goes round for ever, and takes a head for a body, when it finds a request with
- * a body among bytes that it read together with an earlier request. It doesn't tell where
- * it found one; but if it has read nothing from the socket since the last reply, it was
- * there. Bytes that come in between the two calls must not hide that: they are counted
- * too much before the reply goes out (who waits for it sends none then), too little when
- * the request is here. */
+/* lws goes astray when it finds a request with a body among bytes that it read together
+ * with an earlier request: 4.1 goes round for ever, 4.3 takes the head for the body. It
+ * doesn't tell where it found one; but if it has read nothing that came after the last
+ * reply, it was there. Who waits for the reply sends nothing before it, so all that came
+ * by then may count as read, and a reply costs one system call. */
 
-static uint64_t bytes_come(int fd)
+static struct tcp_info tcp_info(struct lws *wsi)
 {
     struct tcp_info info = {0};
     socklen_t size = sizeof info;
 
-    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size);
-    return info.tcpi_bytes_received;
+    getsockopt(socket_fd(wsi), IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info;
 }
 
 static uint64_t bytes_waiting(int fd)
@@ -137,43 +144,79 @@ static uint64_t bytes_waiting(int fd)
     return (uint64_t)n;
 }
 
-static void note_read(struct lws *wsi)
-{
-    uint64_t waiting = bytes_waiting(lws_get_socket_fd(wsi));
-
-    socket_set_read(wsi, bytes_come(lws_get_socket_fd(wsi)) - waiting);
-}
-
 static bool was_sent_ahead(struct lws *wsi)
 {
-    uint64_t read = socket_get_read(wsi);
-    uint64_t come = read ? bytes_come(lws_get_socket_fd(wsi)) : 0;
+    int fd = socket_fd(wsi);
+    uint64_t answered = socket_get_answered(wsi), come = 0, before;
 
-    return read && come - bytes_waiting(lws_get_socket_fd(wsi)) <= read;
+    if (!answered)
+        return false;
+    answered++; /* the kernel counts the end of what a client sends as a byte */
+    do {        /* what comes between the two calls only seems not to have been read */
+        before = come;
+        come = tcp_info(wsi).tcpi_bytes_received;
+        if (come > answered + bytes_waiting(fd))
+            return false;
+    } while (come != before);
+    return true;
+}
+
+static void request_free(struct http_request *r)
+{
+    if (r->end_state)
+        r->end_state(r);
+    wheel_cancel(&r->deadline);
+    buf_fini(&r->text);
+    buf_fini(&r->body);
+    buf_fini(&r->reply.body);
+    free(r);
+}
+
+void http_gone(struct http_session *s)
+{
+    http_flush_free(s->flush);
+    s->flush = NULL;
+    if (s->request)
+        request_free(s->request);
+    s->request = NULL;
 }
 
 /* Sends the reply and frees the request; false if the connection is to be closed. */
 static bool send_reply(struct http_request *r)
 {
     struct lws *wsi = r->wsi;
-    bool keep;
+    struct loop *loop = r->worker->loop;
+    bool keep = !r->reply.close, slow = false;
 
-    note_read(wsi);
+    if (keep) {
+        struct tcp_info info = tcp_info(wsi);
+
+        socket_set_answered(wsi, info.tcpi_bytes_received);
+        slow = info.tcpi_notsent_bytes || r->reply.body.n > QUICK;
+    }
     count(r); /* before the client can ask how often it was answered */
-    keep = write_reply(r) && !r->reply.close;
-
-    http_request_free(r);
-    return keep && lws_http_transaction_completed(wsi) == 0;
+    keep = write_reply(r) && keep;
+    r->session->request = NULL;
+    request_free(r);
+    keep = keep && lws_http_transaction_completed(wsi) == 0;
+    if (socket_busy(wsi) || (keep && slow))
+        http_flush_alloc(loop, wsi);
+    return keep;
 }
 
 void http_finish(struct http_request *r, const char *type)
 {
+    struct lws *wsi = r->wsi;
+
     if (!r->reply.status)
         r->reply.status = 200;
     r->reply.type = type;
     r->finished = true;
-    if (!r->in_callback)
-        lws_callback_on_writable(r->wsi);
+    if (r->in_callback)
+        return;
+    socket_pause(wsi, false);
+    if (!send_reply(r))
+        socket_end(wsi);
 }
 
 void http_reply_text(struct http_request *r, unsigned status, const char *text)
@@ -365,19 +408,6 @@ static struct http_request *request_alloc(struct worker *w, struct lws *wsi)
     return r;
 }
 
-void http_request_free(struct http_request *r)
-{
-    if (!r)
-        return;
-    if (r->end_state)
-        r->end_state(r);
-    wheel_cancel(&r->deadline);
-    buf_fini(&r->text);
-    buf_fini(&r->body);
-    buf_fini(&r->reply.body);
-    free(r);
-}
-
 /* A body's length must be known: lws can't read chunked ones (LIBRARIES.md 13). 0, or the
  * status of the refusal. */
 static unsigned body_fault(struct http_request *r, long long *length)
@@ -396,6 +426,13 @@ static unsigned body_fault(struct http_request *r, long long *length)
         return 400; /* two lengths, or none: a proxy may have read another one */
     *length = atoll(text);
     return *length > limit ? 413 : 0;
+}
+
+/* lws waits for a body behind these, announced or not. */
+static bool waits_for_body(const struct http_request *r)
+{
+    return (slice_is(r->method, "PUT") || slice_is(r->method, "PATCH")) &&
+           !lws_hdr_total_length(r->wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
 }
 
 /* Answers what no route can. True: answered. */
@@ -428,34 +465,33 @@ static bool refuse(struct http_request *r, unsigned fault, bool body_comes)
     return true;
 }
 
-/* Lets the route answer; the request stays in *slot if it will do so later. */
-static bool answer(struct http_request **slot)
+/* Lets the route answer, at once or later. */
+static bool answer(struct http_request *r)
 {
-    struct http_request *r = *slot;
-
     wheel_cancel(&r->deadline);
     r->in_callback = r->handed = true;
     r->route->handler(r);
     r->in_callback = false;
-    if (!r->finished)
-        return true;
-    *slot = NULL;
-    return send_reply(r);
+    if (r->finished)
+        return send_reply(r);
+    socket_pause(r->wsi, true);
+    return true;
 }
 
-bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot)
+bool http_begin(struct worker *w, struct lws *wsi, struct http_session *s)
 {
     struct http_request *r = request_alloc(w, wsi);
     long long length = 0;
     unsigned fault = body_fault(r, &length);
 
+    r->session = s;
     if (!fault && length > 0 && was_sent_ahead(wsi))
         fault = 503;
-    if (refuse(r, fault, fault || length > 0))
+    if (refuse(r, fault, fault || length > 0 || waits_for_body(r)))
         return send_reply(r);
-    *slot = r;
+    s->request = r;
     if (!length)
-        return answer(slot);
+        return answer(r);
     r->length = (size_t)length;
     wheel_arm(&w->requests, &r->deadline, w->node->conf->handshake_timeout);
     return true;
@@ -475,9 +511,8 @@ void http_tick(struct wheel *requests)
 
 /* lws 4.3 hands over whatever it has read, past the end of the body: then the body is
  * complete, and what follows it is lost, so that the connection must end. */
-bool http_body(struct http_request **slot, struct slice piece)
+bool http_body(struct http_request *r, struct slice piece)
 {
-    struct http_request *r = *slot;
     size_t room = r->length - r->body.n;
 
     if (r->handed)
@@ -486,23 +521,13 @@ bool http_body(struct http_request **slot, struct slice piece)
     if (piece.n <= room)
         return true;
     r->reply.close = true;
-    return answer(slot);
+    return answer(r);
 }
 
-bool http_end(struct http_request **slot)
+bool http_end(struct http_request *r)
 {
-    /* lws says so again whenever more comes while the answer is awaited */
-    return (*slot)->handed || answer(slot);
-}
-
-bool http_writeable(struct http_request **slot)
-{
-    struct http_request *r = *slot;
-
-    if (!r || !r->finished)
-        return true;
-    *slot = NULL;
-    return send_reply(r);
+    /* lws 4.3 says so for a POST of no bytes too, which has its answer or waits for it */
+    return r->handed || answer(r);
 }
 
 static const char *upgrade_fault(struct lws *wsi, struct slice to)

@@ -11,6 +11,7 @@
 #include "server/base/slice.h"
 #include "server/base/wheel.h"
 
+struct http_flush;
 struct http_request;
 struct lws;
 struct worker;
@@ -24,6 +25,12 @@ struct http_route {
     const char *method, *path;
     http_handler_fn *handler;
     unsigned place; /* enum http_place */
+};
+
+/* What a connection keeps: zeroed at first. */
+struct http_session {
+    struct http_request *request; /* it waits for its body or its answer */
+    struct http_flush *flush;     /* its answer waits for the client */
 };
 
 /* What a handler reads, and the reply that it fills in before http_finish. */
@@ -50,6 +57,7 @@ struct http_request {
     void (*end_state)(struct http_request *r);
     /* http.c's own */
     struct lws *wsi;
+    struct http_session *session;
     size_t length;               /* of the body, as announced */
     struct wheel_entry deadline; /* for the body to come */
     const struct http_route *route;
@@ -68,27 +76,24 @@ void http_reply_later(struct http_request *r, unsigned status, unsigned retry_s,
 void http_path_escaped(const struct http_request *r, struct buf *out);
 /** The path's spaces were sent as `+`, and stand for it. */
 void http_path_had_plus(struct http_request *r);
-/** The body of the reply is complete: sends it as this type with status 200. r is gone at
- * the latest when the handler returns. */
+/** The body of the reply is complete: sends it as this type with status 200. r is gone
+ * when the handler returns, or for a late reply, when this does. */
 void http_finish(struct http_request *r, const char *type);
 
 /* For socket.c. Where these return false, the lws callback must return -1. */
 
-/** A request's head has come. *slot: where the session keeps the request until it has
- * been answered. */
-bool http_begin(struct worker *w, struct lws *wsi, struct http_request **slot);
+/** A request's head has come. */
+bool http_begin(struct worker *w, struct lws *wsi, struct http_session *s);
 /** Once a second: ends the connections whose bodies don't come. */
 void http_tick(struct wheel *requests);
 /** A piece of the body. */
-bool http_body(struct http_request **slot, struct slice piece);
+bool http_body(struct http_request *r, struct slice piece);
 /** The body is complete. */
-bool http_end(struct http_request **slot);
-/** lws says that the connection is writeable: a late reply goes out. */
-bool http_writeable(struct http_request **slot);
+bool http_end(struct http_request *r);
 /** A request asks for an upgrade to this protocol: 0 lets it go on; otherwise what the
  * callback must return (it was replied to where that is 1). */
 int http_check_upgrade(struct lws *wsi, struct slice to);
-/** The connection has gone, or the reply is out. NULL is fine. */
-void http_request_free(struct http_request *r);
+/** The connection has gone. Idempotent. */
+void http_gone(struct http_session *s);
 
 #endif

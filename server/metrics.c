@@ -296,7 +296,8 @@ static void add_node(struct buf *out, const struct node *n)
     head(out, "muster_build_info", "gauge", "Always 1; the version is the label.");
     buf_addf(out, "muster_build_info{version=\"%s\"} 1\n", MUSTER_VERSION);
     head(out, "muster_adapter_up", "gauge", "1 while the adapter carries events.");
-    buf_addf(out, "muster_adapter_up{adapter=\"%s\"} 1\n", n->adapter->ops->name);
+    buf_addf(out, "muster_adapter_up{adapter=\"%s\"} %d\n", n->adapter->ops->name,
+             adapter_state(n->adapter) == ADAPTER_UP);
     single(out, "muster_max_connections", "gauge", "The setting max_connections.",
            n->conf->max_connections);
     single(out, "muster_draining", "gauge", "1 once the node stops.",

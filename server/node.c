@@ -11,11 +11,13 @@
 #include <time.h>
 
 #include "adapters/local.h"
+#include "adapters/redis.h"
 #include "server/acceptor.h"
 #include "server/base/clock.h"
 #include "server/base/cpus.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
+#include "server/health.h"
 #include "server/socket.h"
 #include "server/webhook.h"
 #include "server/worker.h"
@@ -55,6 +57,50 @@ static unsigned workers_for(const struct conf *conf)
     return n > WORKERS_MAX ? WORKERS_MAX : n;
 }
 
+/* No heartbeat goes out while some worker is stuck: the others are to take this node for
+ * dead (PRESENCE.md, rule 7). */
+static bool stalled(void *context)
+{
+    return !health_turning(context, clock_ms());
+}
+
+static unsigned longest_grace(const struct conf *conf)
+{
+    unsigned longest = 0;
+
+    for (unsigned i = 0; i < conf->n_apps; i++) {
+        if (conf->apps[i].presence.leave_grace > longest)
+            longest = conf->apps[i].presence.leave_grace;
+    }
+    return longest;
+}
+
+static struct adapter *make_adapter(struct node *n)
+{
+    const struct conf *conf = n->conf;
+    const struct conf_redis *redis = &conf->redis;
+    struct redis_adapter_conf shared = {
+        .link = {.host = redis->host,
+                 .port = redis->port,
+                 .unix_socket = redis->unix_socket,
+                 .username = redis->username,
+                 .password = redis->password,
+                 .db = redis->db,
+                 .tls = redis->tls},
+        .prefix = redis->prefix,
+        .required = redis->required,
+        .homes = workers_for(conf),
+        .leave_grace_ms = longest_grace(conf) * 1000,
+        .webhook_delay_ms = conf->webhooks.leave_delay_ms,
+        .stalled = stalled,
+        .context = n,
+    };
+
+    if (conf->adapter_driver == CONF_ADAPTER_REDIS)
+        return redis_adapter_alloc(&shared);
+    return local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
+}
+
 static enum err make_workers(struct node *n)
 {
     unsigned want = workers_for(n->conf);
@@ -72,6 +118,8 @@ static enum err make_workers(struct node *n)
 
 static void free_node(struct node *n)
 {
+    if (n->adapter)
+        adapter_stop(n->adapter); /* it calls the homes */
     for (unsigned i = 0; i < n->n_workers; i++)
         worker_fini(&n->workers[i]);
     if (n->acceptor)
@@ -140,11 +188,12 @@ enum err node_start(struct node **out, const struct conf *conf)
     n->started = time(NULL);
     set_descriptor_limit(conf);
     apps_init(&n->apps, conf);
-    n->adapter =
-        local_adapter_alloc(workers_for(conf), conf->cache_max_kb * (size_t)1024);
+    n->adapter = make_adapter(n);
     n->webhooks = webhooks_alloc(conf);
     err = n->webhooks ? make_workers(n) : ERR_LIBRARY;
     socket_servers_made();
+    if (!err)
+        err = adapter_start(n->adapter);
     if (!err)
         err = listen_on_ports(n);
     if (!err)
@@ -226,6 +275,7 @@ void node_stop(struct node *n)
     uint64_t until = clock_ms() + n->conf->shutdown_grace * 1000ULL;
 
     log_info("node.stopping", "connections=%u", atomic_load(&n->connections));
+    adapter_bye(n->adapter);
     acceptor_stop(n->acceptor);
     drain(n, until);
     end_webhooks(n, until);

@@ -28,15 +28,16 @@ enum {
     HEADERS_MAX = 16 << 10, /* bytes: sites' cookies come along */
     KEEPALIVE_SECONDS = 60, /* of an HTTP connection between requests */
     PATH_MAX_BYTES = 512,
+    FLUSH_SECONDS = 5, /* for the client to take the last reply */
 };
 
 /* lws 4.3 has log contexts; the default one counts its users without a lock. */
 #define LWS_LOG_CONTEXTS (LWS_LIBRARY_VERSION_NUMBER >= 4003000)
 
 struct session {
-    struct conn *conn;            /* a WebSocket */
-    struct buf *partial;          /* the message so far; NULL between messages */
-    struct http_request *request; /* an HTTP request that waits for its body or answer */
+    struct conn *conn;   /* a WebSocket */
+    struct buf *partial; /* the message so far; NULL between messages */
+    struct http_session http;
 };
 
 struct socket_server {
@@ -50,6 +51,26 @@ struct socket_server {
 static struct worker *worker_of(struct lws *wsi)
 {
     return lws_context_user(lws_get_context(wsi));
+}
+
+/* What stays with a connection from one HTTP request to the next, unlike its session:
+ * bytes answered, and in the lowest bits the listener (lws chooses a vhost by the Host
+ * header: one vhost for each listener would let clients choose), and whether it ends. */
+enum { IS_METRICS = 1, ENDS = 2, FLAG_BITS = 2 };
+
+static uint64_t lasting(struct lws *wsi)
+{
+    return (uintptr_t)lws_get_opaque_user_data(wsi);
+}
+
+static void set_lasting(struct lws *wsi, uint64_t bits)
+{
+    lws_set_opaque_user_data(wsi, (void *)(uintptr_t)bits);
+}
+
+static bool ends(struct lws *wsi)
+{
+    return lasting(wsi) & ENDS;
 }
 
 /* WebSocket */
@@ -180,28 +201,22 @@ static int websocket(struct lws *wsi, enum lws_callback_reasons reason, struct s
 
 /* HTTP */
 
-static void end_request(struct session *s)
-{
-    http_request_free(s->request);
-    s->request = NULL;
-}
-
 static int http(struct lws *wsi, enum lws_callback_reasons reason, struct session *s,
                 struct slice in)
 {
     bool keep = true;
 
     if (reason == LWS_CALLBACK_HTTP) {
-        end_request(s);
-        keep = http_begin(worker_of(wsi), wsi, &s->request);
-    } else if (reason == LWS_CALLBACK_HTTP_BODY && s->request) {
-        keep = http_body(&s->request, in);
-    } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->request) {
-        keep = http_end(&s->request); /* which may make lws free the session */
+        http_gone(&s->http);
+        keep = http_begin(worker_of(wsi), wsi, &s->http);
+    } else if (reason == LWS_CALLBACK_HTTP_BODY && s->http.request) {
+        keep = http_body(s->http.request, in);
+    } else if (reason == LWS_CALLBACK_HTTP_BODY_COMPLETION && s->http.request) {
+        keep = http_end(s->http.request); /* which may make lws free the session */
     } else if (reason == LWS_CALLBACK_HTTP_WRITEABLE) {
-        keep = http_writeable(&s->request);
+        keep = !ends(wsi);
     } else if (reason == LWS_CALLBACK_CLOSED_HTTP) {
-        end_request(s);
+        http_gone(&s->http);
     }
     return keep ? 0 : -1;
 }
@@ -242,7 +257,7 @@ static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *use
     case LWS_CALLBACK_WSI_DESTROY: /* whatever way it went */
         if (user) {
             closed(user);
-            end_request(user);
+            http_gone(&((struct session *)user)->http);
         }
         return 0;
     default:
@@ -331,32 +346,19 @@ void socket_server_free(struct socket_server *s)
     free(s);
 }
 
-/* What stays with a connection from one HTTP request to the next, unlike its session:
- * bytes read, and in the lowest bit the listener (lws chooses a vhost by the Host header:
- * one vhost for each listener would let clients choose). */
-static uint64_t lasting(struct lws *wsi)
-{
-    return (uintptr_t)lws_get_opaque_user_data(wsi);
-}
-
-static void set_lasting(struct lws *wsi, uint64_t bits)
-{
-    lws_set_opaque_user_data(wsi, (void *)(uintptr_t)bits);
-}
-
 enum listener socket_listener(struct lws *wsi)
 {
-    return lasting(wsi) & 1 ? LISTENER_METRICS : LISTENER_MAIN;
+    return lasting(wsi) & IS_METRICS ? LISTENER_METRICS : LISTENER_MAIN;
 }
 
-void socket_set_read(struct lws *wsi, uint64_t bytes)
+void socket_set_answered(struct lws *wsi, uint64_t bytes)
 {
-    set_lasting(wsi, bytes << 1 | (lasting(wsi) & 1));
+    set_lasting(wsi, bytes << FLAG_BITS | (lasting(wsi) & IS_METRICS));
 }
 
-uint64_t socket_get_read(struct lws *wsi)
+uint64_t socket_get_answered(struct lws *wsi)
 {
-    return lasting(wsi) >> 1;
+    return lasting(wsi) >> FLAG_BITS;
 }
 
 void socket_server_adopt(struct socket_server *s, int fd, enum listener listener)
@@ -364,7 +366,7 @@ void socket_server_adopt(struct socket_server *s, int fd, enum listener listener
     struct lws *wsi = lws_adopt_socket_vhost(s->vhost, fd);
 
     if (wsi && listener == LISTENER_METRICS)
-        set_lasting(wsi, 1);
+        set_lasting(wsi, IS_METRICS);
     if (wsi)
         socket_read_on(wsi); /* the request has come already (TCP_DEFER_ACCEPT) */
     else
@@ -389,6 +391,24 @@ void socket_read_on(struct lws *wsi)
     lws_service_fd(lws_get_context(wsi), &fd);
 }
 
+bool socket_write_on(struct lws *wsi)
+{
+    struct lws_pollfd fd = {
+        .fd = lws_get_socket_fd(wsi), .events = LWS_POLLOUT, .revents = LWS_POLLOUT};
+
+    return lws_service_fd(lws_get_context(wsi), &fd) == 0;
+}
+
+int socket_fd(struct lws *wsi)
+{
+    return lws_get_socket_fd(wsi);
+}
+
+struct http_session *socket_http(struct lws *wsi)
+{
+    return &((struct session *)lws_wsi_user(wsi))->http;
+}
+
 void socket_cork(struct lws *wsi, bool cork)
 {
     int on = cork;
@@ -405,6 +425,13 @@ void socket_kill(struct lws *wsi)
 {
     lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
     lws_cancel_service(lws_get_context(wsi));
+}
+
+void socket_end(struct lws *wsi)
+{
+    set_lasting(wsi, lasting(wsi) | ENDS);
+    lws_set_timeout(wsi, PENDING_TIMEOUT_USER_REASON_BASE, FLUSH_SECONDS);
+    lws_callback_on_writable(wsi);
 }
 
 bool socket_busy(struct lws *wsi)

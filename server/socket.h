@@ -11,6 +11,7 @@
 #include "server/letters.h"
 
 struct conn;
+struct http_session;
 struct lws;
 struct socket_server;
 struct worker;
@@ -28,21 +29,29 @@ void socket_server_free(struct socket_server *s);
 void socket_server_adopt(struct socket_server *s, int fd, enum listener listener);
 /** Where it came in. */
 enum listener socket_listener(struct lws *wsi);
-/** Keeps with the connection how many bytes were read by the last reply; 0 at first. */
-void socket_set_read(struct lws *wsi, uint64_t bytes);
-uint64_t socket_get_read(struct lws *wsi);
+/** Keeps with the connection how many bytes had come by the last reply; 0 at first. */
+void socket_set_answered(struct lws *wsi, uint64_t bytes);
+uint64_t socket_get_answered(struct lws *wsi);
 /** Lets lws look at its own timeouts; once a second. */
 void socket_server_tick(struct socket_server *s);
 /** Asks for a writeable callback. */
 void socket_want_write(struct lws *wsi);
 /** Outside a callback: reads what waits, if anything does. */
 void socket_read_on(struct lws *wsi);
+/** Outside a callback: writes what lws holds. False: the connection is gone, or going. */
+bool socket_write_on(struct lws *wsi);
+/** For what must be watched besides. */
+int socket_fd(struct lws *wsi);
+/** Not kept from one request to the next. */
+struct http_session *socket_http(struct lws *wsi);
 /** While corked the kernel keeps what doesn't fill a segment. */
 void socket_cork(struct lws *wsi, bool cork);
 /** Stops reading from the client, whose data waits in the kernel then; or reads again. */
 void socket_pause(struct lws *wsi, bool pause);
 /** Ends the socket from outside a callback, at once. */
 void socket_kill(struct lws *wsi);
+/** Ends an HTTP connection from outside a callback, behind what lws has still to send. */
+void socket_end(struct lws *wsi);
 /** True while lws holds a part of an earlier write. */
 bool socket_busy(struct lws *wsi);
 /** Writes ready frames; false when the socket is broken. */

@@ -117,12 +117,19 @@ unsigned webhook_backoff(unsigned attempts, uint64_t random)
     return most / 2 + (unsigned)(random % (most / 2 + 1));
 }
 
+static void landed(struct webhook_batch *b)
+{
+    if (b->in_flight)
+        b->target->url->in_flight--;
+    b->in_flight = false;
+}
+
 /* The last attempt comes at the very end of the time there is: a receiver that is back by
  * then has missed nothing. */
 bool webhook_batch_retry(struct webhook_queue *q, struct webhook_batch *b, uint64_t now)
 {
     assert(b->in_flight);
-    b->in_flight = false;
+    landed(b);
     if (q->draining || now >= b->until)
         return false;
     b->due = now + webhook_backoff(b->attempts, webhook_draw(q));
@@ -135,6 +142,7 @@ void webhook_batch_end(struct webhook_queue *q, struct webhook_batch *b)
 {
     struct webhook_target *t = b->target;
 
+    landed(b);
     while (!list_empty(&b->channels))
         webhook_channel_release(
             q, CONTAINER_OF(b->channels.next, struct webhook_channel, link));

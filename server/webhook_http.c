@@ -64,6 +64,8 @@ static void finish(struct request *r, const char *error)
     long status = 0;
 
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 200)
+        status = 0; /* 1xx: the answer itself has not come */
     request_free(r);
     done(context, (struct webhook_result){(int)status, status ? "" : error});
 }

@@ -40,10 +40,29 @@ struct webhook_queue *webhook_queue_alloc(const struct webhook_limits *limits,
     q->seed = (struct hash_seed){webhook_draw(q), webhook_draw(q)};
     list_init(&q->active);
     hmap_init(&q->channels);
+    hmap_init(&q->urls);
     return q;
 }
 
-struct webhook_target *webhook_target_add(struct webhook_queue *q, void *owner)
+static struct webhook_url *url_get(struct webhook_queue *q, struct slice text)
+{
+    uint64_t hash = hash_bytes(q->seed, text.p, text.n);
+    struct webhook_url *u;
+
+    for (struct hmap_node *n = hmap_first(&q->urls, hash); n; n = hmap_next(n, hash)) {
+        u = CONTAINER_OF(n, struct webhook_url, node);
+        if (slice_eq(u->text, text))
+            return u;
+    }
+    u = xcalloc(1, sizeof *u + text.n);
+    memcpy(u->bytes, text.p, text.n);
+    u->text = (struct slice){u->bytes, text.n};
+    hmap_insert(&q->urls, &u->node, hash);
+    return u;
+}
+
+struct webhook_target *webhook_target_add(struct webhook_queue *q, struct slice url,
+                                          void *owner)
 {
     struct webhook_target *t = xcalloc(1, sizeof *t);
 
@@ -52,6 +71,7 @@ struct webhook_target *webhook_target_add(struct webhook_queue *q, void *owner)
     list_init(&t->entries);
     list_init(&t->batches);
     t->salt = webhook_draw(q);
+    t->url = url_get(q, url);
     t->owner = owner;
     t->next = q->targets;
     q->targets = t;
@@ -212,6 +232,12 @@ static bool has_slot(const struct webhook_queue *q, const struct webhook_target 
     return t->n_batches < q->limits.concurrency || q->flushing;
 }
 
+/* One request more to the target's URL. */
+static bool may_send(const struct webhook_queue *q, const struct webhook_target *t)
+{
+    return t->url->in_flight < q->limits.concurrency || q->flushing;
+}
+
 /* When the target's next new batch is due. */
 static uint64_t window_ends(const struct webhook_queue *q, const struct webhook_target *t)
 {
@@ -232,6 +258,8 @@ static uint64_t retry_due(const struct webhook_queue *q, const struct webhook_ba
 static struct webhook_batch *next_of(struct webhook_queue *q, struct webhook_target *t,
                                      struct webhook_now now)
 {
+    if (!may_send(q, t))
+        return NULL;
     for (struct list *at = t->batches.next; at != &t->batches; at = at->next) {
         struct webhook_batch *b = CONTAINER_OF(at, struct webhook_batch, node);
 
@@ -253,6 +281,7 @@ struct webhook_batch *webhook_queue_next(struct webhook_queue *q, struct webhook
         list_append(&q->active, &t->active);
         b->attempts++;
         b->in_flight = true;
+        t->url->in_flight++;
         return b;
     }
     return NULL;
@@ -266,6 +295,8 @@ uint64_t webhook_queue_due(const struct webhook_queue *q)
         struct webhook_target *t = CONTAINER_OF(at, struct webhook_target, active);
         uint64_t when = window_ends(q, t);
 
+        if (!may_send(q, t)) /* until one of the URL's ends */
+            continue;
         due = when < due ? when : due;
         for (struct list *bat = t->batches.next; bat != &t->batches; bat = bat->next) {
             when = retry_due(q, CONTAINER_OF(bat, struct webhook_batch, node));
@@ -304,12 +335,20 @@ static void target_free(struct webhook_queue *q, struct webhook_target *t)
     free(t);
 }
 
+static void url_free(struct hmap_node *node, void *context)
+{
+    (void)context;
+    free(CONTAINER_OF(node, struct webhook_url, node));
+}
+
 void webhook_queue_free(struct webhook_queue *q)
 {
     for (struct webhook_target *t = q->targets, *next; t; t = next) {
         next = t->next;
         target_free(q, t);
     }
+    hmap_each(&q->urls, url_free, NULL);
+    hmap_fini(&q->urls);
     hmap_fini(&q->channels);
     free(q);
 }

@@ -1,12 +1,13 @@
 /* What waits to be sent to which URL, and when. Pure: no I/O, and the clock is the
  * caller's; everything belongs to one thread.
  *
- * A target is one URL of one app. It has a few slots (webhooks.concurrency), and each
+ * A target is one webhook of one app. It has a few slots (webhooks.concurrency), and each
  * slot holds one batch, from its making until it is delivered or given up, retries
- * included. A channel whose events are in a held batch waits, so there are never two
- * batches with events of one channel, and their order is kept whatever fails; other
- * channels go past through the other slots. Events of one batch stand in the order they
- * were posted. */
+ * included. Targets may have the same URL: all together they have no more requests in
+ * flight to it than one has slots. A channel whose events are in a held batch waits, so
+ * there are never two batches with events of one channel, and their order is kept
+ * whatever fails; other channels go past through the other slots. Events of one batch
+ * stand in the order they were posted. */
 #ifndef MUSTER_SERVER_WEBHOOK_QUEUE_H
 #define MUSTER_SERVER_WEBHOOK_QUEUE_H
 
@@ -76,8 +77,9 @@ struct webhook_queue *webhook_queue_alloc(const struct webhook_limits *limits,
                                           uint64_t seed);
 /** Frees it with everything that is still in it. */
 void webhook_queue_free(struct webhook_queue *q);
-/** A new target (borrowed; it lives as long as the queue). */
-struct webhook_target *webhook_target_add(struct webhook_queue *q, void *owner);
+/** A new target (borrowed; it lives as long as the queue). Copies url. */
+struct webhook_target *webhook_target_add(struct webhook_queue *q, struct slice url,
+                                          void *owner);
 
 /** Queues the piece (holds it). Where max_queue events wait already, one is dropped: the
  * newest of the target that has most waiting, be it this one. Returns the owner of the

@@ -10,7 +10,7 @@ static void receiver_init(struct receiver *r, const struct conf_app *app,
     r->app = app;
     r->conf = conf;
     r->shown = xmemdup0(conf->url, strcspn(conf->url, "?"));
-    r->target = webhook_target_add(q, r);
+    r->target = webhook_target_add(q, slice_of(conf->url), r);
 }
 
 void receivers_init(struct receivers *r, const struct conf *conf, struct webhook_queue *q,

@@ -25,6 +25,14 @@ struct webhook_channel {
     char bytes[];
 };
 
+/* What the targets of one URL share. */
+struct webhook_url {
+    struct hmap_node node;
+    unsigned in_flight; /* requests */
+    struct slice text;
+    char bytes[];
+};
+
 struct webhook_target {
     struct list active; /* among the queue's, while it holds anything */
     struct list ready;  /* channels */
@@ -35,6 +43,7 @@ struct webhook_target {
     unsigned n_batches;
     uint64_t since; /* ms: when the oldest ready event was posted */
     uint64_t salt;  /* so that targets' channels of one name hash apart */
+    struct webhook_url *url;
     void *owner;
     struct webhook_target *next; /* of all, to free them */
 };
@@ -45,7 +54,7 @@ struct webhook_queue {
     size_t n_active;
     struct webhook_target *targets;
     struct webhook_target *largest; /* had most waiting when last looked at, or NULL */
-    struct hmap channels;
+    struct hmap channels, urls;
     struct hash_seed seed;
     uint64_t random; /* the jitter's state */
     uint64_t numbers;

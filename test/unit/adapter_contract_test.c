@@ -87,9 +87,9 @@ static void run(void *context, void (*fn)(void *arg, bool alive), void *arg)
 
 static const struct adapter_sink sink = {opened, event, facts, run};
 
-static const struct adapter_channel lobby = {
+static struct adapter_channel lobby = {
     .id = 1, .home = 0, .app = {"app", 3}, .name = {"lobby", 5}};
-static const struct adapter_channel other = {
+static struct adapter_channel other = {
     .id = 2, .home = 1, .app = {"app", 3}, .name = {"other", 5}};
 
 static void publish(struct adapter *a, const struct adapter_channel *c, const char *text,
@@ -114,7 +114,7 @@ static void open_is_answered_once_and_before_any_event(const struct kind *k)
     k->turn(a);
     assert_string_equal(homes[0].log, "open1 1:x ");
     assert_string_equal(homes[1].log, "");
-    adapter_close(a, &lobby);
+    adapter_close(a, &lobby, false);
     adapter_free(a);
 }
 
@@ -135,8 +135,8 @@ events_come_back_in_the_order_of_publishing_with_their_exception(const struct ki
     k->turn(a);
     assert_string_equal(homes[0].log, "open1 1:1!5.6 1:2 ");
     assert_string_equal(homes[1].log, "open2 2:A ");
-    adapter_close(a, &lobby);
-    adapter_close(a, &other);
+    adapter_close(a, &lobby, false);
+    adapter_close(a, &other, false);
     adapter_free(a);
 }
 
@@ -150,13 +150,13 @@ static void a_later_life_of_a_channel_is_opened_anew(const struct kind *k)
     adapter_attach(a, 0, &sink, &homes[0]);
     adapter_open(a, &lobby);
     k->turn(a);
-    adapter_close(a, &lobby);
+    adapter_close(a, &lobby, false);
     adapter_open(a, &again);
     k->turn(a);
     publish(a, &again, "x", (struct socket_id){0, 0});
     k->turn(a);
     assert_string_equal(homes[0].log, "open1 open7 7:x ");
-    adapter_close(a, &again);
+    adapter_close(a, &again, false);
     adapter_free(a);
 }
 
@@ -186,7 +186,7 @@ what_is_published_to_a_closed_channel_is_kept_for_its_next_life(const struct kin
     adapter_open(a, &lobby);
     k->turn(a);
     assert_string_equal(homes[0].log, "open1(new) ");
-    adapter_close(a, &lobby);
+    adapter_close(a, &lobby, false);
     adapter_free(a);
 }
 

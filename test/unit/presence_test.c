@@ -47,7 +47,7 @@ static void refused(void *context, struct presence_ref *ref)
     note(context, "!", SLICE_NONE);
 }
 
-static const struct presence_sink sink = {added, removed, admitted, refused};
+static const struct presence_sink sink = {added, removed, admitted, refused, NULL};
 static const struct hash_seed seed = {1, 2};
 
 static void open_world(struct world *w, unsigned max, uint64_t grace)
@@ -377,7 +377,7 @@ static void pass_time(struct chaos *c, uint64_t now)
 static void run_chaos(unsigned number)
 {
     static const struct presence_sink chaos_sink = {chaos_added, chaos_removed,
-                                                    chaos_admitted, chaos_refused};
+                                                    chaos_admitted, chaos_refused, NULL};
     struct chaos c = {.n_seen = 0};
     struct presence_ref refs[SOCKETS] = {{0}};
     unsigned users[SOCKETS] = {0}, random = number * 2654435761u + 1;

@@ -2,6 +2,7 @@
 // A backend by hand: signed requests to the HTTP API (PROTOCOL.md section 6), each on a
 // connection of its own, on an agent's, or as bytes on a plain socket for what no HTTP
 // library sends.
+const assert = require('node:assert');
 const http = require('node:http');
 const net = require('node:net');
 const crypto = require('node:crypto');
@@ -108,6 +109,14 @@ class Wire {
       if (Date.now() > deadline) throw new Error(`${all.length} of ${n} replies:\n${this.text.slice(-400)}`);
       await new Promise((done) => setTimeout(done, 5));
     }
+  }
+
+  /** n replies; or fewer, if the last of them says Connection: close, and it is. */
+  async repliesOrEnd(n) {
+    await Promise.race([this.replies(n), this.ended]);
+    const all = this.parse();
+    if (all.length < n) assert.match(all[all.length - 1]?.head || '', /^connection: close$/im);
+    return all;
   }
 
   end() {

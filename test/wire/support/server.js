@@ -8,6 +8,7 @@ const os = require('node:os');
 const path = require('node:path');
 const assert = require('node:assert');
 const { Client, PATIENCE } = require('./client');
+const { Redis, adapter } = require('./redis');
 
 const BIN = path.resolve(process.env.MUSTER_BIN || path.join(__dirname, '../../../build/muster'));
 const SANITIZER = /(Address|Thread|Leak|UndefinedBehavior|Memory)Sanitizer|runtime error:/;
@@ -200,12 +201,23 @@ function freePort() {
   });
 }
 
+// With MUSTER_TEST_ADAPTER=redis every server is a node of a cluster of its own: what a node
+// by itself keeps must hold there, unchanged.
+let redis;
+let clusters = 0;
+
+async function shared(config) {
+  if (process.env.MUSTER_TEST_ADAPTER !== 'redis' || config.adapter) return config;
+  redis = redis || new Redis().start();
+  return { ...config, ...adapter(await redis, { prefix: `c${++clusters}:` }) };
+}
+
 /** config: an object (defaults are filled in, written as JSON) or the text of a .cfg file. */
 async function start(config = {}, options = {}) {
   const full =
     typeof config === 'string'
       ? config
-      : { host: '127.0.0.1', port: 0, workers: 2, shutdown_grace: GRACE, apps: [app()], ...config };
+      : await shared({ host: '127.0.0.1', port: 0, workers: 2, shutdown_grace: GRACE, apps: [app()], ...config });
   const server = new Server(['--config', write(full), ...(options.args || [])], {
     ...options,
     config: typeof full === 'string' ? options.config : full,

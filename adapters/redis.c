@@ -1,0 +1,158 @@
+/* The verbs of the adapter, each handed to the seat of the channel's home. */
+#include "adapters/redis.h"
+
+#include <stdlib.h>
+
+#include "adapters/redis_seat.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+
+enum { AWAIT_MS = 10000 }; /* for Redis, at the start, where it is required */
+
+static struct redis *redis_of(struct adapter *a)
+{
+    return (struct redis *)a;
+}
+
+static struct seat *seat_of(struct adapter *a, unsigned home)
+{
+    return &redis_of(a)->seats[home];
+}
+
+static void attach(struct adapter *a, unsigned home, const struct adapter_sink *sink,
+                   void *context)
+{
+    seat_of(a, home)->sink = sink;
+    seat_of(a, home)->context = context;
+}
+
+static enum err start(struct adapter *a)
+{
+    struct redis *r = redis_of(a);
+    enum err err = redis_link_start(r->link);
+    const char *why = "";
+
+    if (err)
+        return err;
+    r->started = true;
+    if (!r->conf.required)
+        return ERR_NONE;
+    err = redis_link_await(r->link, AWAIT_MS, &why);
+    if (err)
+        log_error(
+            "redis.required", "error=%s hint=%s", why,
+            "adapter.redis.required: false starts without Redis, and goes on trying");
+    return err;
+}
+
+static void bye(struct adapter *a)
+{
+    atomic_store(&redis_of(a)->leaving, true);
+}
+
+static void stop(struct adapter *a)
+{
+    struct redis *r = redis_of(a);
+
+    if (r->started)
+        redis_link_stop(r->link);
+    r->started = false;
+}
+
+static void open_channel(struct adapter *a, struct adapter_channel *c)
+{
+    seat_open(seat_of(a, c->home), c);
+}
+
+static void close_channel(struct adapter *a, struct adapter_channel *c, bool unclean)
+{
+    (void)a;
+    shared_close(c->shared, unclean, clock_ms());
+    c->shared = NULL;
+}
+
+static void count(struct adapter *a, struct adapter_channel *c, unsigned n, bool unclean)
+{
+    (void)a;
+    shared_count(c->shared, n, unclean);
+}
+
+static void publish(struct adapter *a, const struct adapter_channel *c,
+                    const struct adapter_event *e)
+{
+    seat_publish(seat_of(a, c->home), c, e);
+}
+
+static unsigned lookup(struct adapter *a, const struct lookup_query *q)
+{
+    return redis_lookup_ask(redis_of(a), q);
+}
+
+/* What cache channels keep is Redis's. */
+static void cached(struct adapter *a, unsigned home, struct adapter_cached *c)
+{
+    (void)a, (void)home;
+    *c = (struct adapter_cached){0, 0};
+}
+
+static void turn_ends(struct adapter *a, unsigned home)
+{
+    shared_turn_ends(seat_of(a, home)->shared);
+}
+
+static void tick(struct adapter *a, unsigned home, uint64_t now)
+{
+    shared_tick(seat_of(a, home)->shared, now);
+}
+
+static enum adapter_state state(struct adapter *a)
+{
+    return atomic_load_explicit(&redis_of(a)->heard, memory_order_relaxed)
+               ? ADAPTER_UP
+               : ADAPTER_SILENT;
+}
+
+static void redis_free(struct adapter *a)
+{
+    struct redis *r = redis_of(a);
+
+    stop(a);
+    for (unsigned i = 0; i < r->conf.homes; i++)
+        seat_fini(&r->seats[i]);
+    redis_link_free(r->link);
+    liveness_free(r->liveness);
+    free(r);
+}
+
+struct adapter *redis_adapter_alloc(const struct redis_adapter_conf *conf)
+{
+    static const struct adapter_ops ops = {
+        .name = "redis",
+        .attach = attach,
+        .start = start,
+        .bye = bye,
+        .stop = stop,
+        .open = open_channel,
+        .close = close_channel,
+        .count = count,
+        .publish = publish,
+        .lookup = lookup,
+        .cached = cached,
+        .turn_ends = turn_ends,
+        .tick = tick,
+        .state = state,
+        .free = redis_free,
+    };
+    struct redis *r = xcalloc(1, sizeof *r + conf->homes * sizeof r->seats[0]);
+
+    r->base.ops = &ops;
+    r->base.shared = true;
+    r->conf = *conf;
+    redis_keys_init(&r->keys, conf->prefix);
+    r->link = redis_link_alloc(&r->conf.link, &r->keys, &redis_node_sink, r);
+    for (unsigned i = 0; i < conf->homes; i++)
+        seat_init(&r->seats[i], r, i);
+    redis_node_init(r);
+    return &r->base;
+}

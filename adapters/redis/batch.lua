@@ -1,0 +1,118 @@
+-- lib.lua
+-- ARGV: base, nid, tag, number, epoch if there is none, then each operation and its words.
+-- Reply: status, epoch, then for each operation its result and the channel's version, as
+-- `A12:nonce`; of a snapshot {that, cursor, {user, nids;info, ...}}.
+local number = tonumber(ARGV[4])
+local epoch = redis.call('GET', base .. 'e')
+if not epoch then
+  epoch = ARGV[5]
+  redis.call('SET', base .. 'e', epoch)
+end
+if redis.call('EXISTS', base .. 'f:' .. nid) == 1 then return {'FENCED', epoch} end
+if number <= tonumber(redis.call('HGET', X, '@') or '0') then return {'STALE', epoch} end
+redis.call('HSET', X, '@', ARGV[4])
+redis.call('SADD', base .. 'n', nid)
+
+local function forget_flags(ch)
+  if redis.call('HEXISTS', X, 'r' .. ch) == 0 and redis.call('HEXISTS', X, 's' .. ch) == 0 then
+    redis.call('HDEL', X, 'w' .. ch)
+  end
+end
+
+local function join(ch, user, info, max, hash, flags)
+  local M = base .. 'm:' .. ch
+  local cur = redis.call('HGET', M, user)
+  local result, at
+  if not cur then
+    if max > 0 and redis.call('HLEN', M) >= max then return 'F' end
+    redis.call('HSET', M, user, nid .. ';' .. info)
+    result, at = 'A', change(ch, 'A', user, info, true)
+    if wants(flags, 2) then webhook('A', ch, user, 0) end
+  else
+    local semicolon = string.find(cur, ';', 1, true)
+    local nids = string.sub(cur, 1, semicolon - 1)
+    if string.find(nids, nid, 1, true) then return 'D' end
+    redis.call('HSET', M, user, nids .. ',' .. nid .. string.sub(cur, semicolon))
+    result, at = '+', change(ch, '+', user, '', true)
+  end
+  redis.call('HINCRBY', X, 'r' .. ch, 1)
+  redis.call('HINCRBY', X, '#', hash)
+  if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
+  return result, at
+end
+
+local function leave(ch, user, hash, flags, delay)
+  local M = base .. 'm:' .. ch
+  local cur = redis.call('HGET', M, user)
+  if not cur then return 'N' end
+  local result, left = drop(M, user, cur)
+  if not result then return 'N' end
+  local at = change(ch, result, user, '', left)
+  if result == 'R' and wants(flags, 2) then webhook('R', ch, user, delay) end
+  if redis.call('HINCRBY', X, 'r' .. ch, -1) <= 0 then
+    redis.call('HDEL', X, 'r' .. ch)
+    forget_flags(ch)
+  end
+  redis.call('HINCRBY', X, '#', text_of(0 - tonumber(hash)))
+  return result, at
+end
+
+local function count(ch, n, hash, flags, delay)
+  local S = base .. 's:' .. ch
+  local old = tonumber(redis.call('HGET', X, 's' .. ch) or '0')
+  if n > 0 then
+    local occupied = redis.call('EXISTS', S) == 1
+    redis.call('HSET', S, nid, text_of(n))
+    redis.call('HSET', X, 's' .. ch, text_of(n))
+    if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
+    if not occupied then
+      local colon = string.find(ch, ':', 1, true)
+      redis.call('SADD', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+      if wants(flags, 1) then webhook('O', ch, '', 0) end
+    end
+  else
+    redis.call('HDEL', X, 's' .. ch)
+    if redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0 then
+      vacate(ch, flags, delay)
+    end
+    forget_flags(ch)
+  end
+  if n ~= old then redis.call('HINCRBY', X, '#', text_of((n - old) * hash + 0)) end
+  return 'N'
+end
+
+local function snapshot(ch, cursor, page)
+  local M = base .. 'm:' .. ch
+  if cursor == '0' and redis.call('HLEN', M) <= page then
+    return {'N' .. version_of(ch), '0', redis.call('HGETALL', M)}
+  end
+  local scan = redis.call('HSCAN', M, cursor, 'COUNT', page)
+  return {'N' .. version_of(ch), scan[1], scan[2]}
+end
+
+local reply = {'OK', epoch}
+local a = 6
+while ARGV[a] do
+  local op, ch = ARGV[a], ARGV[a + 1]
+  local result, at
+  if op == 'J' then
+    result, at = join(ch, ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4]), ARGV[a + 5],
+      tonumber(ARGV[a + 6]))
+    a = a + 7
+  elseif op == 'L' then
+    result, at = leave(ch, ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4]),
+      tonumber(ARGV[a + 5]))
+    a = a + 6
+  elseif op == 'C' then
+    result = count(ch, tonumber(ARGV[a + 2]), tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]),
+      tonumber(ARGV[a + 5]))
+    a = a + 6
+  elseif op == 'S' then
+    reply[#reply + 1] = snapshot(ch, ARGV[a + 2], tonumber(ARGV[a + 3]))
+    a = a + 4
+  else
+    return redis.error_reply('ERR batch: no operation ' .. op)
+  end
+  if result then reply[#reply + 1] = result .. (at or version_of(ch)) end
+end
+return reply

@@ -1,0 +1,95 @@
+-- What batch and reap share; stands before both (scripts/embed-lua). base: what all keys of
+-- the partition begin with. tag: 13 random hex digits of the nonces that this run makes.
+local base, nid, tag = ARGV[1], ARGV[2], ARGV[3]
+local X = base .. 'x:' .. nid
+local made = 0 -- changes so far
+local clock    -- ms, Redis's own: every node's webhooks are due by it
+
+local function text_of(number) -- tostring would turn 10^15 into 1e+15; not for -0
+  return string.format('%.0f', number)
+end
+
+local function now()
+  if not clock then
+    local t = redis.call('TIME')
+    clock = t[1] * 1000 + math.floor(t[2] / 1000)
+  end
+  return clock
+end
+
+local function version_of(ch)
+  return redis.call('GET', base .. 'v:' .. ch) or '0:0000000000000000'
+end
+
+-- One step in the channel's history; returns its version. left: EXISTS m afterwards.
+local function change(ch, op, user, info, left)
+  local v = version_of(ch)
+  local colon = string.find(v, ':', 1, true)
+  local seq = text_of(tonumber(string.sub(v, 1, colon - 1)) + 1)
+  made = made + 1
+  local nonce = tag .. string.format('%03x', made)
+  local at = seq .. ':' .. nonce
+  if left then
+    redis.call('SET', base .. 'v:' .. ch, at)
+  else -- kept for those who missed it
+    redis.call('SET', base .. 'v:' .. ch, at, 'PX', 60000)
+  end
+  redis.call('PUBLISH', base .. 'c:' .. ch, op .. ' ' .. seq .. ' ' .. string.sub(v, colon + 1)
+    .. ' ' .. nonce .. ' ' .. nid .. ' ' .. #user .. ' ' .. user .. info)
+  return at
+end
+
+-- Takes nid out of those that hold the user. Returns R, - or nil, and whether members are
+-- left. cur: `nid,nid;info`, the nids 16 digits each.
+local function drop(M, user, cur)
+  local semicolon = string.find(cur, ';', 1, true)
+  local nids = string.sub(cur, 1, semicolon - 1)
+  local from, to = string.find(nids, nid, 1, true)
+  if not from then return nil, true end
+  if #nids == 16 then
+    redis.call('HDEL', M, user)
+    return 'R', redis.call('EXISTS', M) == 1
+  end
+  if from > 1 then
+    nids = string.sub(nids, 1, from - 2) .. string.sub(nids, to + 1)
+  else
+    nids = string.sub(nids, to + 2)
+  end
+  redis.call('HSET', M, user, nids .. string.sub(cur, semicolon))
+  return '-', true
+end
+
+-- One webhook a transition: O occupied, V vacated, A added, R removed. w has them by when
+-- they are due; wp says which V or R still waits, as a return before then takes it back and
+-- adds none. wp's # counts, so that each has a name and a place of its own.
+local function webhook(kind, ch, user, delay)
+  local W, P = base .. 'w', base .. 'wp'
+  local what = #ch .. ':' .. ch .. user
+  local before = (kind == 'A' and 'R' or kind == 'O' and 'V')
+  if before then
+    local waits = redis.call('HGET', P, before .. what)
+    if waits then
+      local due = redis.call('ZSCORE', W, waits)
+      redis.call('HDEL', P, before .. what)
+      if due and tonumber(due) > now() then
+        redis.call('ZREM', W, waits)
+        return
+      end
+    end
+  end
+  local token = string.format('%016.0f', redis.call('HINCRBY', P, '#', 1)) .. kind .. what
+  redis.call('ZADD', W, text_of(now() + delay), token)
+  if delay > 0 then redis.call('HSET', P, kind .. what, token) end
+end
+
+-- Flags: 1 occupied and vacated, 2 added and removed. Those of a channel that nid has part
+-- in stand in X, for whoever reaps it.
+local function wants(flags, which)
+  return which == 1 and flags % 2 == 1 or which == 2 and flags >= 2
+end
+
+local function vacate(ch, flags, delay)
+  local colon = string.find(ch, ':', 1, true)
+  redis.call('SREM', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+  if wants(flags, 1) then webhook('V', ch, '', delay) end
+end

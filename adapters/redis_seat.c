@@ -1,0 +1,313 @@
+/* A home's side of the Redis adapter: its channels' shared state, fed with what the
+ * link's thread brings, and the events of this node on their way to their echo. */
+#include "adapters/redis_seat.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapters/redis_push.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+
+/* An event of this node until its turn has come. */
+struct outgoing {
+    struct shared_event shared;
+    struct adapter_event event; /* its frame is held, its data is in bytes */
+    char bytes[];
+};
+
+static struct outgoing *outgoing_alloc(const struct adapter_event *e)
+{
+    struct outgoing *o = xmalloc(sizeof *o + e->data.n);
+
+    o->event = *e;
+    if (e->frame)
+        frame_hold(e->frame);
+    if (e->data.n)
+        memcpy(o->bytes, e->data.p, e->data.n);
+    if (e->data.p)
+        o->event.data.p = o->bytes;
+    return o;
+}
+
+static void outgoing_free(struct outgoing *o)
+{
+    if (o->event.frame)
+        frame_release(o->event.frame);
+    free(o);
+}
+
+/* The shared state speaks */
+
+static void opened(void *context, uint64_t life)
+{
+    struct seat *s = context;
+    const struct adapter_kept nothing = {NULL, 0};
+    const struct adapter_kept *kept = s->kept ? s->kept : &nothing;
+
+    s->sink->opened(s->context, life, kept);
+}
+
+static void published(void *context, uint64_t life, struct shared_event *e)
+{
+    struct seat *s = context;
+    struct outgoing *o = CONTAINER_OF(e, struct outgoing, shared);
+
+    if (life)
+        s->sink->event(s->context, life, &o->event);
+    outgoing_free(o);
+}
+
+static const struct shared_sink sink = {opened, published};
+
+void seat_init(struct seat *s, struct redis *r, unsigned home)
+{
+    s->redis = r;
+    s->home = home;
+    s->gathered_end = &s->gathered;
+    s->shared = shared_alloc(redis_pipe(), &sink, s, hash_seed_random());
+}
+
+void seat_fini(struct seat *s)
+{
+    while (s->gathered) {
+        struct incoming *next = s->gathered->next;
+
+        incoming_free(s->gathered);
+        s->gathered = next;
+    }
+    shared_free(s->shared);
+}
+
+/* The home's verbs */
+
+void seat_open(struct seat *s, struct adapter_channel *c)
+{
+    c->kept_number = 0;
+    c->shared =
+        shared_open(s->shared, c->app, c->name, c->id, c->kind, c->presence, clock_ms());
+    shared_set_owner(c->shared, c);
+}
+
+void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_event *e)
+{
+    struct outgoing *o = CONTAINER_OF(e, struct outgoing, shared);
+    struct adapter_channel names = {
+        .app = shared_app(c), .name = shared_name(c), .user = shared_is_user(c)};
+
+    redis_publish(s, &names, &o->event, shared_nid(s->shared), e->number);
+}
+
+/* Without a subscriber here nobody waits for the echo. */
+void seat_publish(struct seat *s, const struct adapter_channel *c,
+                  const struct adapter_event *e)
+{
+    if (c->id)
+        shared_publish(c->shared, &outgoing_alloc(e)->shared);
+    else
+        redis_publish(s, c, e, shared_nid(s->shared), 0);
+}
+
+/* The link's thread speaks */
+
+static void foreign(struct seat *s, uint64_t life, const struct redis_event *e)
+{
+    struct adapter_event event = {
+        .except = e->except, .data = e->data, .keep = e->keep, .terminate = e->terminate};
+
+    if (!e->terminate)
+        event.frame = frame_text(e->text);
+    s->sink->event(s->context, life, &event);
+    if (event.frame)
+        frame_release(event.frame);
+}
+
+/* True: the channel has had it, or a later one, from what was kept. */
+static bool had_already(struct adapter_channel *c, const struct redis_event *e)
+{
+    if (!c || !e->kept)
+        return false;
+    if (e->kept <= c->kept_number)
+        return true;
+    c->kept_number = e->kept;
+    return false;
+}
+
+static void take_event(struct seat *s, struct shared_channel *c,
+                       const struct redis_event *e)
+{
+    bool had = had_already(shared_owner(c), e);
+
+    if (shared_echo(c, e->nid, e->number))
+        return;
+    if (shared_life(c) && !had)
+        foreign(s, shared_life(c), e);
+}
+
+static void fail(struct seat *s, const struct incoming *in, const char *why)
+{
+    log_error("redis.bad_reply", "error=%s", why);
+    redis_link_fail(s->redis->link, in->number, why);
+}
+
+static void take_message(struct seat *s, const struct incoming *in)
+{
+    struct shared_channel *c = shared_by_id(s->shared, in->channel);
+    struct redis_message m;
+    const char *why = redis_message_decode((struct slice){in->bytes, in->n}, &m);
+
+    if (why)
+        log_error("redis.bad_message", "channel=%.*s error=%s",
+                  SLICE_ARG(c ? shared_name(c) : SLICE("?")), why);
+    else if (c && m.kind == MESSAGE_PUSH)
+        shared_push(c, &m.push, clock_ms());
+    else if (c)
+        take_event(s, c, &m.event);
+}
+
+static bool is_cache(const struct shared_channel *c)
+{
+    const struct adapter_channel *owner = shared_owner(c);
+
+    return owner && owner->keeps;
+}
+
+static void take_subscribed(struct seat *s, const struct incoming *in)
+{
+    struct shared_channel *c = shared_by_id(s->shared, in->channel);
+
+    if (!c || in->number != s->generation)
+        return;
+    if (is_cache(c))
+        redis_ask_kept(s, c); /* and its answer opens the channel */
+    else
+        shared_subscribed(c, clock_ms());
+}
+
+/* What is kept and wasn't heard of: by those who wait to join, it is had with the answer;
+ * by those who lived through an outage, only now. */
+static void take_kept(struct seat *s, const struct incoming *in)
+{
+    struct shared_channel *c = shared_by_id(s->shared, in->channel);
+    struct adapter_channel *owner = c ? shared_owner(c) : NULL;
+    struct redis_kept kept;
+    struct redis_message m;
+    const char *why = redis_decode_kept(in->reply, &kept);
+
+    if (!why && kept.message.p)
+        why = redis_message_decode(kept.message, &m);
+    if (why) {
+        fail(s, in, why);
+        return;
+    }
+    if (!owner) {
+        if (c)
+            shared_subscribed(c, clock_ms());
+        return;
+    }
+    if (kept.message.p && m.kind == MESSAGE_EVENT && kept.number > owner->kept_number) {
+        struct adapter_kept give = {frame_text(m.event.text), kept.ttl_ms};
+
+        if (owner->kept_number || shared_opened(c))
+            foreign(s, owner->id, &m.event);
+        owner->kept_number = kept.number;
+        s->kept = &give;
+        shared_subscribed(c, clock_ms());
+        s->kept = NULL;
+        frame_release(give.frame);
+        return;
+    }
+    shared_subscribed(c, clock_ms());
+}
+
+static void take_reply(struct seat *s, const struct incoming *in)
+{
+    struct shared_channel *c = shared_by_id(s->shared, in->channel);
+    uint64_t now = clock_ms();
+    struct batch_reply batch;
+    struct verify_reply verify;
+    struct list_reply list;
+    struct version version;
+    void *memory = NULL;
+    const char *why = NULL;
+
+    if (in->kind == INCOMING_BATCH) {
+        why = redis_decode_batch(in->reply, in->n_ops, &memory, &batch);
+        if (!why)
+            shared_batched(s->shared, in->partition, &batch, now);
+    } else if (in->kind == INCOMING_VERIFY) {
+        why = redis_decode_verify(in->reply, &verify);
+        if (!why)
+            shared_verified(s->shared, in->partition, &verify, now);
+    } else if (in->kind == INCOMING_LIST) {
+        why = redis_decode_list(in->reply, &memory, &list);
+        if (!why)
+            shared_listed(s->shared, in->partition, &list);
+    } else {
+        why = redis_decode_version(in->reply, &version);
+        if (!why && c)
+            shared_version(c, version, now);
+    }
+    free(memory);
+    if (why)
+        fail(s, in, why);
+}
+
+static void take_one(struct seat *s, const struct incoming *in)
+{
+    switch (in->kind) {
+    case INCOMING_UP:
+        s->generation = in->number;
+        shared_link_up(s->shared, in->number, clock_ms());
+        break;
+    case INCOMING_DOWN:
+        s->generation = 0;
+        shared_link_down(s->shared);
+        break;
+    case INCOMING_DEGRADED:
+        shared_degraded(s->shared, in->number, clock_ms());
+        break;
+    case INCOMING_RENAMED:
+        shared_renamed(s->shared, in->number, clock_ms());
+        break;
+    case INCOMING_READY:
+        shared_ready(s->shared, in->number);
+        break;
+    case INCOMING_SUBSCRIBED:
+        take_subscribed(s, in);
+        break;
+    case INCOMING_MESSAGE:
+        take_message(s, in);
+        break;
+    case INCOMING_BATCH:
+    case INCOMING_VERIFY:
+    case INCOMING_LIST:
+    case INCOMING_VERSION:
+        if (in->number == s->generation)
+            take_reply(s, in);
+        break;
+    case INCOMING_KEPT:
+        if (in->number == s->generation)
+            take_kept(s, in);
+        break;
+    }
+}
+
+void incoming_free(struct incoming *in)
+{
+    if (in->reply)
+        freeReplyObject(in->reply);
+    free(in);
+}
+
+void seat_take(struct seat *s, struct incoming *first)
+{
+    while (first) {
+        struct incoming *next = first->next;
+
+        take_one(s, first);
+        incoming_free(first);
+        first = next;
+    }
+}

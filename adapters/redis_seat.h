@@ -1,0 +1,101 @@
+/* The parts of the Redis adapter, between its files. A seat belongs to its home's thread;
+ * only its `gathered` is the link's thread's. */
+#ifndef MUSTER_ADAPTERS_REDIS_SEAT_H
+#define MUSTER_ADAPTERS_REDIS_SEAT_H
+
+#include <stdatomic.h>
+
+#include "adapters/redis.h"
+#include "adapters/redis_script.h"
+#include "presence/liveness.h"
+#include "presence/shared.h"
+
+struct redis;
+
+enum incoming_kind {
+    INCOMING_UP,
+    INCOMING_DOWN,
+    INCOMING_DEGRADED, /* number: whether */
+    INCOMING_RENAMED,  /* number: the nid */
+    INCOMING_READY,    /* number: the nid */
+    INCOMING_SUBSCRIBED,
+    INCOMING_MESSAGE,
+    INCOMING_BATCH, /* replies, from here on */
+    INCOMING_VERIFY,
+    INCOMING_LIST,
+    INCOMING_VERSION,
+    INCOMING_KEPT,
+};
+
+/* What the link's thread has for a home. */
+struct incoming {
+    struct incoming *next;
+    enum incoming_kind kind;
+    uint64_t number;  /* of the link's generation where nothing else is said */
+    uint64_t channel; /* shared_id */
+    unsigned partition;
+    unsigned n_ops;
+    redisReply *reply; /* owned */
+    size_t n;          /* of bytes: a message */
+    char bytes[];
+};
+
+struct seat {
+    struct redis *redis;
+    unsigned home;
+    const struct adapter_sink *sink;
+    void *context;
+    struct shared *shared;
+    const struct adapter_kept *kept;           /* for opened, while it may be called */
+    uint64_t generation;                       /* of the links, as this thread knows it */
+    struct incoming *gathered, **gathered_end; /* the link's thread's */
+};
+
+struct redis {
+    struct adapter base;
+    struct redis_adapter_conf conf;
+    struct redis_keys keys;
+    struct redis_link *link;
+    struct liveness *liveness; /* the link's thread's */
+    _Atomic uint64_t fenced;   /* a nid that a home was refused under; 0 none */
+    _Atomic bool leaving;      /* this node is about to exit */
+    _Atomic bool heard;        /* both links are up and proven */
+    bool started;
+    struct seat seats[]; /* by home */
+};
+
+/* The home's side (redis_seat.c). */
+
+void seat_init(struct seat *s, struct redis *r, unsigned home);
+void seat_fini(struct seat *s);
+/** What the link's thread has gathered; takes it. The home's thread. */
+void seat_take(struct seat *s, struct incoming *first);
+void incoming_free(struct incoming *in);
+void seat_open(struct seat *s, struct adapter_channel *c);
+void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_event *e);
+void seat_publish(struct seat *s, const struct adapter_channel *c,
+                  const struct adapter_event *e);
+
+/* Commands (redis_command.c): from a home; the reply comes back to its seat. */
+
+const struct shared_pipe *redis_pipe(void);
+/** Asks what a cache channel keeps: INCOMING_KEPT. */
+void redis_ask_kept(struct seat *s, struct shared_channel *c);
+/** Publishes an event without waiting for it. c: the channel's names and kind. */
+void redis_publish(struct seat *s, const struct adapter_channel *c,
+                   const struct adapter_event *e, uint64_t nid, uint64_t number);
+
+/* The link's side (redis_node.c): its sink, and this node's heartbeat. */
+
+extern const struct redis_link_sink redis_node_sink;
+void redis_node_init(struct redis *r);
+/** An empty one for the seat, to be handed to redis_gather. */
+struct incoming *incoming_alloc(enum incoming_kind kind, size_t n);
+/** For the home, at the end of the turn. Takes it. */
+void redis_gather(struct seat *s, struct incoming *in);
+
+/* Questions (redis_lookup.c). */
+
+unsigned redis_lookup_ask(struct redis *r, const struct lookup_query *q);
+
+#endif

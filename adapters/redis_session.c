@@ -1,0 +1,232 @@
+/* One session after another: addresses, both connections, what must be asked first, then
+ * up until something is wrong. Nothing is torn down from within a connection's callback:
+ * session_fail notes it, and the end of the turn does it, to both connections at once.
+ *
+ * A link is proven by whatever it brings; twice a second the link publishes to itself, so
+ * that there is always something. What this thread slept through (the process was
+ * stopped) counts for neither. */
+#include "adapters/redis_session.h"
+
+#include <stdlib.h>
+
+#include "server/base/log.h"
+#include "server/base/xalloc.h"
+
+enum {
+    UNPROVEN_MS = 2000, /* degraded */
+    SILENT_MS = 5000,   /* torn down */
+    ATTEMPT_MS = 5000,  /* to connect and be up */
+    SLEPT_MS = 1000,    /* between two ticks */
+    TICK_MS = 250,
+    BACKOFF_MIN_MS = 50,
+    BACKOFF_MAX_MS = 2000,
+    NOTES_MAX = 200,
+};
+
+void session_fail(struct redis_link *l, const char *why, bool refused)
+{
+    if (l->failing)
+        return; /* what came first is the cause */
+    l->failing = xstrdup(why);
+    l->failing_by_name = refused;
+}
+
+/* Leaves a text for redis_link_await, as long as that may still come. */
+static void note(struct redis_link *l, const char *why)
+{
+    size_t n = strlen(why) + 1;
+    struct link_note *note;
+
+    if (atomic_load(&l->outcome) != OUTCOME_NONE || l->n_notes == NOTES_MAX)
+        return;
+    note = xmalloc(sizeof *note + n);
+    memcpy(note->text, why, n);
+    note->next = l->notes;
+    l->notes = note;
+    l->n_notes++;
+    atomic_store(&l->last_why, note->text);
+}
+
+static void first_outcome(struct redis_link *l, enum link_outcome outcome)
+{
+    int none = OUTCOME_NONE;
+
+    if (atomic_compare_exchange_strong(&l->outcome, &none, outcome))
+        sem_post(&l->first);
+}
+
+static void connect_to(struct redis_link *l, const char *address)
+{
+    const struct redis_target to = {l->conf->unix_socket, address, l->conf->port, l->tls,
+                                    l->conf->host};
+
+    l->state = SESSION_BOOTING;
+    l->began = loop_now(l->loop);
+    l->pubsub_ready = l->pubsub_proven = false;
+    l->reloading = l->booting = 0;
+    l->commands = redis_conn_alloc(l->loop, &to, &traffic_command_events, l);
+    l->pubsub = redis_conn_alloc(l->loop, &to, &traffic_pubsub_events, l);
+    if (!l->failing)
+        traffic_boot(l);
+}
+
+static void resolved(void *context, const struct addresses *a)
+{
+    struct redis_link *l = context;
+
+    if (l->state != SESSION_RESOLVING)
+        return;
+    if (a->n) {
+        connect_to(l, a->text[l->attempts % a->n]);
+    } else {
+        buf_addf(&l->scratch, "%s: %s", l->conf->host, a->error);
+        session_fail(l, buf_cstr(&l->scratch), false);
+        l->scratch.n = 0;
+    }
+}
+
+void session_begin(struct redis_link *l)
+{
+    if (*l->conf->unix_socket) {
+        connect_to(l, "");
+        return;
+    }
+    if (!l->resolver)
+        l->resolver = resolver_alloc(l->loop, resolved, l);
+    l->state = SESSION_RESOLVING;
+    l->began = loop_now(l->loop);
+    resolver_start(l->resolver, l->conf->host);
+}
+
+static void begin_again(void *context)
+{
+    session_begin(context);
+}
+
+/* 50 ms, doubled up to 2 s, of which up to a half is left out at random: so that the
+ * nodes of a cluster don't all come at once. */
+static unsigned backoff(struct redis_link *l)
+{
+    unsigned shift = l->attempts < 6 ? l->attempts : 6;
+    unsigned ms = BACKOFF_MIN_MS << shift;
+
+    if (ms > BACKOFF_MAX_MS)
+        ms = BACKOFF_MAX_MS;
+    return ms - (unsigned)(random_pool_u64(&l->random) % (ms / 2));
+}
+
+void session_close(struct redis_link *l, const char *why)
+{
+    bool was_up = l->state == SESSION_UP;
+
+    redis_conn_free(l->commands);
+    redis_conn_free(l->pubsub);
+    l->commands = l->pubsub = NULL;
+    l->state = SESSION_IDLE;
+    atomic_store(&l->up_generation, 0);
+    redis_subs_reset(l->subs);
+    traffic_drop(l);
+    if (was_up)
+        l->sink->down(l->context, why);
+}
+
+static void log_failure(const struct redis_link *l, bool was_up)
+{
+    if (l->failing_by_name)
+        log_error("redis.refused", "error=%s attempt=%u", l->failing, l->attempts + 1);
+    else if (was_up)
+        log_error("redis.down", "generation=%llu error=%s",
+                  (unsigned long long)l->generation, l->failing);
+    else if ((l->attempts & (l->attempts - 1)) == 0) /* the first, then fewer and fewer */
+        log_warn("redis.connect_failed", "error=%s attempt=%u", l->failing,
+                 l->attempts + 1);
+}
+
+void session_end_turn(struct redis_link *l)
+{
+    char *why = l->failing;
+
+    if (!why)
+        return;
+    log_failure(l, l->state == SESSION_UP);
+    note(l, why);
+    if (l->failing_by_name)
+        first_outcome(l, OUTCOME_REFUSED);
+    session_close(l, why);
+    l->failing = NULL;
+    free(why);
+    loop_after(l->loop, &l->retry, backoff(l), begin_again, l);
+    l->attempts++;
+}
+
+void session_booted(struct redis_link *l)
+{
+    l->state = SESSION_UP;
+    if (l->generation++)
+        atomic_fetch_add(&l->n_reconnects, 1);
+    l->attempts = 0;
+    l->command_proof = loop_now(l->loop);
+    atomic_store(&l->up_generation, l->generation);
+    log_info("redis.up", "generation=%llu", (unsigned long long)l->generation);
+    l->sink->up(l->context, l->generation);
+    first_outcome(l, OUTCOME_UP);
+    traffic_probe(l);
+}
+
+static uint64_t since(uint64_t then, uint64_t now)
+{
+    return now > then ? now - then : 0;
+}
+
+static void judge(struct redis_link *l, uint64_t now)
+{
+    uint64_t commands = since(l->command_proof, now);
+    uint64_t pubsub = since(l->pubsub_proof, now);
+    bool proven = l->state == SESSION_UP && l->pubsub_proven && commands < UNPROVEN_MS &&
+                  pubsub < UNPROVEN_MS;
+
+    if (l->state == SESSION_UP && (commands >= SILENT_MS || pubsub >= SILENT_MS))
+        session_fail(l,
+                     commands >= SILENT_MS ? "commands are not answered"
+                                           : "nothing that is published arrives",
+                     false);
+    if (l->degraded ? proven : commands >= UNPROVEN_MS || pubsub >= UNPROVEN_MS) {
+        l->degraded = !l->degraded;
+        atomic_store(&l->is_degraded, l->degraded);
+        if (l->degraded)
+            log_warn("redis.degraded", "generation=%llu",
+                     (unsigned long long)l->generation);
+        else
+            log_info("redis.proven", "generation=%llu",
+                     (unsigned long long)l->generation);
+        l->sink->degraded(l->context, l->degraded);
+    }
+}
+
+void session_proven(struct redis_link *l)
+{
+    if (l->degraded)
+        judge(l, loop_now(l->loop));
+}
+
+void session_tick(void *context)
+{
+    struct redis_link *l = context;
+    uint64_t now = loop_now(l->loop), gap = since(l->ticked, now);
+
+    l->ticked = now;
+    if (gap > SLEPT_MS) {
+        uint64_t slept = gap - TICK_MS;
+
+        l->command_proof += slept;
+        l->pubsub_proof += slept;
+        l->began += slept;
+    }
+    if (l->state == SESSION_BOOTING && since(l->began, now) >= ATTEMPT_MS)
+        session_fail(l, "no answer in 5 s", false);
+    if (l->state == SESSION_UP)
+        traffic_probe(l);
+    judge(l, now);
+    if (l->sink->tick)
+        l->sink->tick(l->context);
+}

@@ -1,0 +1,72 @@
+#include "adapters/redis_tls.h"
+
+#include <stddef.h>
+
+#ifdef MUSTER_REDIS_TLS
+#include <hiredis/hiredis_ssl.h>
+
+#include "protocol/tls_client.h"
+
+enum err redis_tls_alloc(struct redis_tls **out, const char **why)
+{
+    *out = (struct redis_tls *)(void *)tls_client_alloc();
+    *why = *out ? NULL : "OpenSSL can't load the system's certificate authorities";
+    return *out ? ERR_NONE : ERR_LIBRARY;
+}
+
+void redis_tls_free(struct redis_tls *t)
+{
+    tls_client_free((struct tls_client *)(void *)t);
+}
+
+const char *redis_tls_distrust(const struct ssl_st *session)
+{
+    return session ? tls_client_distrust(session) : NULL;
+}
+
+enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
+                         struct ssl_st **session, const char **why)
+{
+    struct ssl_st *ssl = tls_client_session((struct tls_client *)(void *)t, host);
+
+    if (ssl && redisInitiateSSL(c, ssl) == REDIS_OK) {
+        *session = ssl;
+        return ERR_NONE;
+    }
+    *why = redis_tls_distrust(ssl);
+    if (!*why)
+        *why = c->errstr[0] ? c->errstr : "TLS can't begin";
+    tls_client_end(ssl);
+    return ERR_LIBRARY;
+}
+
+#else
+
+enum err redis_tls_alloc(struct redis_tls **out, const char **why)
+{
+    *out = NULL;
+    *why = "this build can't speak TLS to Redis: it needs hiredis 1.0 or later, with its "
+           "SSL part (Debian 13 has it)";
+    return ERR_LIBRARY;
+}
+
+void redis_tls_free(struct redis_tls *t)
+{
+    (void)t;
+}
+
+enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
+                         struct ssl_st **session, const char **why)
+{
+    (void)t, (void)c, (void)host, (void)session;
+    *why = "no TLS";
+    return ERR_LIBRARY;
+}
+
+const char *redis_tls_distrust(const struct ssl_st *session)
+{
+    (void)session;
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* TLS to Redis, where hiredis brings it (from 1.0 on; MUSTER_REDIS_TLS, which the
+ * Makefile defines where pkg-config finds hiredis_ssl). The server's certificate must be
+ * signed by one of the system's authorities and bear the host's name. The link's thread
+ * only. */
+#ifndef MUSTER_ADAPTERS_REDIS_TLS_H
+#define MUSTER_ADAPTERS_REDIS_TLS_H
+
+#include <hiredis/hiredis.h>
+
+#include "server/base/err.h"
+
+struct redis_tls;
+struct ssl_st; /* OpenSSL's SSL */
+
+/** ERR_LIBRARY: this build can't, or OpenSSL won't; *why says which. */
+enum err redis_tls_alloc(struct redis_tls **out, const char **why) MUST_CHECK;
+/** NULL is fine. */
+void redis_tls_free(struct redis_tls *t);
+/** On a connected socket, before anything is sent. *session is c's. */
+enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
+                         struct ssl_st **session, const char **why) MUST_CHECK;
+/** What is wrong with the server's certificate, or NULL; session may be NULL. */
+const char *redis_tls_distrust(const struct ssl_st *session);
+
+#endif

@@ -1,0 +1,182 @@
+/* What shared*.c, partition.c and presence.c keep of a shared channel, of a partition and
+ * of this node's references. Private to presence/; the home's thread only.
+ *
+ * Three things are wanted of Redis for a channel and may differ from what Redis is known
+ * to have: references to users, the count of subscriptions, and a snapshot. Whatever
+ * differs is in its partition's list of that name until a batch has settled it. */
+#ifndef MUSTER_PRESENCE_SHARED_CHANNEL_H
+#define MUSTER_PRESENCE_SHARED_CHANNEL_H
+
+#include "presence/shared.h"
+#include "server/base/hmap.h"
+
+/* Whether Redis has something of ours, as far as we know. */
+enum known_state { KNOWN_NOT, KNOWN_HELD, KNOWN_UNSURE };
+
+/* This node's wish, or not, to hold a user on a channel. It lives as long as it is wanted
+ * or Redis may have it. */
+struct reference {
+    struct hmap_node by_user;
+    struct list dirty;      /* in its partition's list, or alone */
+    struct list of_channel; /* in its channel's list */
+    struct shared_channel *channel;
+    struct list waiting; /* presence_refs, until the join is through */
+    enum known_state state;
+    bool wanted;
+    bool in_flight;    /* an operation of the batch under way is about it */
+    bool unclean;      /* how it was given up */
+    unsigned listed;   /* the last list that had it */
+    uint64_t join_seq; /* the version that its join names; 0: in step by other means */
+    bool pushed;       /* the join was a change: its push comes, or has come */
+    uint64_t hash;     /* 40 bits */
+    struct slice user;
+    struct slice info; /* of whoever came first since it is wanted */
+    char *info_bytes;
+    char bytes[];
+};
+
+struct shared_channel {
+    struct hmap_node by_name, by_id;
+    uint64_t id;
+    void *owner; /* the adapter's, while there is a life */
+    struct shared *shared;
+    struct partition *partition;
+    struct slice app, name;
+    uint64_t life; /* 0: none */
+    struct shared_kind kind;
+    bool user;                 /* as it was subscribed */
+    struct presence *presence; /* NULL: none, or no life */
+    struct list references;    /* this node's */
+    unsigned pins;             /* operations under way that are about it */
+
+    bool before;     /* SUBSCRIBE was sent, by these links or others */
+    bool asked;      /* by these */
+    bool subscribed; /* and is confirmed */
+    bool opened;     /* the home was told */
+    bool direct;     /* this node decides and delivers by itself */
+
+    unsigned count, count_known; /* subscriptions: wanted, and as Redis has it */
+    enum known_state count_state;
+    bool count_unclean;
+    unsigned listed;
+    uint64_t count_hash;    /* 32 bits */
+    struct list dirty;      /* count, in its partition's list, or alone */
+    struct list snapshot;   /* in its partition's list, or alone */
+    struct list idle;       /* without a life, in shared's list */
+    struct list rotation;   /* presence channels, in shared's list */
+    struct list holding;    /* those that hold a removal, in shared's list */
+    uint64_t idle_since;    /* ms */
+    uint64_t check_at;      /* ms: when its version is to be compared next */
+    struct version checked; /* the replica's when it was asked for */
+    bool suspect;           /* it differed once: compared again */
+    bool checking;          /* asked, not answered */
+    bool check_now;         /* a difference counts at once (new links, hand-back) */
+
+    struct list events;   /* of this node, in order, until their echo */
+    uint64_t direct_upto; /* their echoes are dropped: they were delivered */
+    char bytes[];
+};
+
+enum in_flight { FLIGHT_NONE, FLIGHT_BATCH, FLIGHT_VERIFY, FLIGHT_LIST };
+
+/* What an operation of the batch under way is about. */
+struct flight {
+    enum op_kind kind;
+    struct reference *reference;    /* JOIN, LEAVE */
+    struct shared_channel *channel; /* pinned */
+    uint64_t life;                  /* SNAPSHOT: whose */
+    unsigned restarts;              /* SNAPSHOT: which reading of it */
+    unsigned count;                 /* COUNT */
+};
+
+struct partition {
+    struct shared *shared;
+    unsigned index;
+    struct hmap channels, references;
+    uint64_t epoch;  /* 0 unknown, or none */
+    uint64_t number; /* of the last batch */
+    uint64_t sum;    /* of what is KNOWN_HELD */
+    unsigned unsure; /* references and counts that are */
+    unsigned held;   /* and those that are held: something to verify */
+    bool must_verify;
+    bool recheck;        /* verify again once nothing is unsure any more */
+    unsigned mismatches; /* lists in a row that didn't put the sum right */
+    uint64_t verify_at;
+    unsigned list_mark;
+    enum in_flight in_flight;
+    uint64_t flight_nid;
+    struct flight flights[BATCH_OPS];
+    unsigned n_flights;
+    struct list dirty, counts, snapshots;
+    struct list busy; /* in shared's list, or alone */
+};
+
+struct shared {
+    const struct shared_pipe *pipe;
+    const struct shared_sink *sink;
+    void *context;
+    struct hash_seed seed;
+    uint64_t nid;
+    bool ready;          /* batches may go out under it */
+    uint64_t generation; /* of the links; 0 down */
+    bool degraded;
+    uint64_t now;
+    uint64_t next_number; /* of events, of all channels */
+    uint64_t old_nids[8]; /* a ring */
+    unsigned n_old;
+    unsigned ablation;
+    struct hmap by_id;
+    uint64_t next_id;
+    struct list busy; /* partitions to be flushed at the end of the turn */
+    struct list idle; /* channels without a life, oldest first */
+    struct list rotation, holding;
+    struct partition partitions[PARTITIONS];
+};
+
+/* References (shared_reference.c). */
+
+/** Wants the user from now on; finds or makes. max is asked when the join is sent. */
+struct reference *reference_want(struct shared_channel *c, struct slice user,
+                                 struct slice info);
+/** Doesn't any more; frees it once Redis has forgotten it too. */
+void reference_unwant(struct reference *r, bool unclean);
+struct reference *reference_find(struct shared_channel *c, struct slice user);
+/** Finds, or makes one that is not wanted: Redis has it, and it is to be taken back. */
+struct reference *reference_stray(struct shared_channel *c, struct slice user);
+/** The only way to change what Redis is known to have; keeps the partition's sums. */
+void reference_set(struct reference *r, enum known_state state);
+void count_set(struct shared_channel *c, enum known_state state, unsigned known);
+/** Into the partition's list, or out of it, as it is needed; frees what is through. */
+void reference_settle(struct reference *r);
+void count_settle(struct shared_channel *c);
+
+/* Partitions (partition.c). */
+
+void partition_init(struct partition *p, struct shared *s, unsigned index);
+/** Has something to send, at the end of the turn. */
+void partition_busy(struct partition *p);
+/** Sends the next command, if none is under way and the links allow. */
+void partition_flush(struct partition *p);
+/** What was under way is lost: whether Redis has done it isn't known. */
+void partition_lost(struct partition *p);
+/** Redis has nothing of the new nid. */
+void partition_renamed(struct partition *p);
+void partition_tick(struct partition *p);
+
+/* Channels (shared.c). */
+
+struct shared_channel *shared_channel_get(struct shared *s, struct slice app,
+                                          struct slice name);
+/** Asks for a snapshot as soon as it may (rule 2, 3). */
+void shared_want_snapshot(struct shared_channel *c);
+/** Somebody is held: presence_tick is to be called. */
+void shared_hold(struct shared_channel *c);
+/** Asks for the next page of one that is being read. */
+void shared_next_page(struct shared_channel *c);
+void shared_maybe_opened(struct shared_channel *c);
+/** Frees the record, unless something still needs it. */
+void shared_channel_drop(struct shared_channel *c);
+/** The replica is live, and its version is Redis's: degraded mode ends here. */
+void shared_in_step(struct shared_channel *c);
+
+#endif

@@ -1,0 +1,148 @@
+/* What this node holds, or wants to, and what Redis is known to have of it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "presence/presence.h"
+#include "presence/shared_channel.h"
+#include "server/base/xalloc.h"
+
+static uint64_t hash_of(const struct shared_channel *c, struct slice user)
+{
+    return hash_bytes(c->shared->seed, user.p, user.n) ^ c->by_name.hash;
+}
+
+struct reference *reference_find(struct shared_channel *c, struct slice user)
+{
+    uint64_t hash = hash_of(c, user);
+    struct hmap_node *n = hmap_first(&c->partition->references, hash);
+
+    for (; n; n = hmap_next(n, hash)) {
+        struct reference *r = CONTAINER_OF(n, struct reference, by_user);
+
+        if (r->channel == c && slice_eq(r->user, user))
+            return r;
+    }
+    return NULL;
+}
+
+static void set_info(struct reference *r, struct slice info)
+{
+    free(r->info_bytes);
+    r->info_bytes = info.p ? xmemdup0(info.p, info.n) : NULL;
+    r->info = (struct slice){r->info_bytes, info.n};
+}
+
+static struct reference *make(struct shared_channel *c, struct slice user)
+{
+    struct reference *r = xcalloc(1, sizeof *r + user.n);
+    uint64_t hash = hash_of(c, user);
+
+    r->channel = c;
+    list_init(&r->dirty);
+    list_init(&r->waiting);
+    r->hash = (hash & 0xffffffffff) | 1;
+    memcpy(r->bytes, user.p, user.n);
+    r->user = (struct slice){r->bytes, user.n};
+    hmap_insert(&c->partition->references, &r->by_user, hash);
+    list_append(&c->references, &r->of_channel);
+    return r;
+}
+
+static void drop(struct reference *r)
+{
+    struct shared_channel *c = r->channel;
+
+    hmap_remove(&c->partition->references, &r->by_user);
+    list_remove(&r->dirty);
+    list_remove(&r->of_channel);
+    free(r->info_bytes);
+    free(r);
+    shared_channel_drop(c);
+}
+
+void reference_settle(struct reference *r)
+{
+    bool needed = r->wanted ? r->state != KNOWN_HELD : r->state != KNOWN_NOT;
+
+    if (r->in_flight)
+        return;
+    if (needed && r->wanted && !r->channel->subscribed) {
+        list_remove(&r->dirty); /* its push is to arrive here (rule 2) */
+    } else if (needed && list_empty(&r->dirty)) {
+        list_append(&r->channel->partition->dirty, &r->dirty);
+        partition_busy(r->channel->partition);
+    } else if (!needed) {
+        list_remove(&r->dirty);
+        if (!r->wanted)
+            drop(r);
+    }
+}
+
+struct reference *reference_want(struct shared_channel *c, struct slice user,
+                                 struct slice info)
+{
+    struct reference *r = reference_find(c, user);
+
+    if (!r)
+        r = make(c, user);
+    if (!r->wanted)
+        set_info(r, info);
+    r->wanted = true;
+    reference_settle(r);
+    return r;
+}
+
+struct reference *reference_stray(struct shared_channel *c, struct slice user)
+{
+    struct reference *r = reference_find(c, user);
+
+    return r ? r : make(c, user);
+}
+
+void reference_unwant(struct reference *r, bool unclean)
+{
+    r->wanted = false;
+    r->unclean = unclean;
+    reference_settle(r);
+}
+
+static void tally(struct partition *p, enum known_state state, uint64_t weight, int by)
+{
+    if (state == KNOWN_UNSURE)
+        p->unsure += (unsigned)by;
+    if (state == KNOWN_HELD) {
+        p->held += (unsigned)by;
+        p->sum += by > 0 ? weight : -weight;
+    }
+}
+
+void reference_set(struct reference *r, enum known_state state)
+{
+    struct partition *p = r->channel->partition;
+
+    tally(p, r->state, r->hash, -1);
+    r->state = state;
+    tally(p, r->state, r->hash, 1);
+}
+
+void count_set(struct shared_channel *c, enum known_state state, unsigned known)
+{
+    tally(c->partition, c->count_state, c->count_hash * c->count_known, -1);
+    c->count_state = state;
+    c->count_known = known;
+    tally(c->partition, c->count_state, c->count_hash * c->count_known, 1);
+}
+
+/* A count of 0 is KNOWN_NOT. */
+void count_settle(struct shared_channel *c)
+{
+    bool right = c->count ? c->count_state == KNOWN_HELD && c->count_known == c->count
+                          : c->count_state == KNOWN_NOT;
+
+    if (right) {
+        list_remove(&c->dirty);
+    } else if (list_empty(&c->dirty)) {
+        list_append(&c->partition->counts, &c->dirty);
+        partition_busy(c->partition);
+    }
+}
