@@ -46,6 +46,7 @@ struct socket_server {
 #endif
     struct lws_context *context;
     struct lws_vhost *vhost;
+    unsigned opening; /* connections that have sent no whole request yet */
 };
 
 static struct worker *worker_of(struct lws *wsi)
@@ -55,8 +56,9 @@ static struct worker *worker_of(struct lws *wsi)
 
 /* What stays with a connection from one HTTP request to the next, unlike its session:
  * bytes answered, and in the lowest bits the listener (lws chooses a vhost by the Host
- * header: one vhost for each listener would let clients choose), and whether it ends. */
-enum { IS_METRICS = 1, ENDS = 2, FLAG_BITS = 2 };
+ * header: one vhost for each listener would let clients choose), whether it ends,
+ * and whether its first request is still to come. */
+enum { IS_METRICS = 1, ENDS = 2, OPENING = 4, FLAG_BITS = 3 };
 
 static uint64_t lasting(struct lws *wsi)
 {
@@ -232,11 +234,23 @@ static int check_upgrade(struct lws *wsi, struct slice to)
     return result;
 }
 
+/* Its first request is here, or it has gone. */
+static void opened(struct lws *wsi)
+{
+    if (!(lasting(wsi) & OPENING))
+        return;
+    set_lasting(wsi, lasting(wsi) & ~(uint64_t)OPENING);
+    worker_of(wsi)->sockets->opening--;
+}
+
 static int callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
                     void *in, size_t len)
 {
     struct slice bytes = {in ? in : "", len};
 
+    if (reason == LWS_CALLBACK_HTTP || reason == LWS_CALLBACK_ESTABLISHED ||
+        reason == LWS_CALLBACK_WSI_DESTROY)
+        opened(wsi);
     switch ((int)reason) {
     case LWS_CALLBACK_ESTABLISHED:
     case LWS_CALLBACK_RECEIVE:
@@ -365,12 +379,18 @@ void socket_server_adopt(struct socket_server *s, int fd, enum listener listener
 {
     struct lws *wsi = lws_adopt_socket_vhost(s->vhost, fd);
 
-    if (wsi && listener == LISTENER_METRICS)
-        set_lasting(wsi, IS_METRICS);
-    if (wsi)
-        socket_read_on(wsi); /* the request has come already (TCP_DEFER_ACCEPT) */
-    else
+    if (!wsi) {
         log_warn("ws.adopt_failed", "fd=%d", fd); /* lws has closed it */
+        return;
+    }
+    set_lasting(wsi, OPENING | (listener == LISTENER_METRICS ? IS_METRICS : 0));
+    s->opening++;
+    socket_read_on(wsi); /* the request has come already (TCP_DEFER_ACCEPT) */
+}
+
+bool socket_server_opening(const struct socket_server *s)
+{
+    return s->opening > 0;
 }
 
 void socket_server_tick(struct socket_server *s)

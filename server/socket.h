@@ -32,6 +32,8 @@ enum listener socket_listener(struct lws *wsi);
 /** Keeps with the connection how many bytes had come by the last reply; 0 at first. */
 void socket_set_answered(struct lws *wsi, uint64_t bytes);
 uint64_t socket_get_answered(struct lws *wsi);
+/** True while some connection has not sent its first request whole. */
+bool socket_server_opening(const struct socket_server *s);
 /** Lets lws look at its own timeouts; once a second. */
 void socket_server_tick(struct socket_server *s);
 /** Asks for a writeable callback. */

@@ -17,6 +17,7 @@
 enum {
     TURN_MS = 5,          /* of letters from other threads */
     BUSY_BACKLOG = 16384, /* letters */
+    OPENING_MS = 1000,    /* for handshakes that are under way when the node stops */
 };
 
 struct worker *worker_peer(struct worker *w, unsigned index)
@@ -134,6 +135,18 @@ static void woken(void *context)
                     w); /* sockets have their turn then */
 }
 
+/* Nobody is left, and nobody is in mid-handshake who is yet to be told 4200; but who
+ * doesn't come forward in time isn't waited for. */
+static bool is_drained(struct worker *w)
+{
+    uint64_t now = loop_now(w->loop);
+
+    if (!w->opening_until)
+        w->opening_until = now + OPENING_MS;
+    return list_empty(&w->edge.conns) &&
+           (!socket_server_opening(w->sockets) || now >= w->opening_until);
+}
+
 /* The end of a turn: the rest of what clients are sending, what this worker has said to
  * itself, until it has said everything, then one flush of each connection that has
  * something to send. */
@@ -151,7 +164,7 @@ static void turn_ends(void *context)
         edge_flush(&w->edge);
     } while (w->own_first);
     if (w->edge.draining)
-        atomic_store(&w->drained, list_empty(&w->edge.conns));
+        atomic_store(&w->drained, is_drained(w));
 }
 
 static void say_alive(struct worker *w)

@@ -38,6 +38,7 @@ struct worker {
     struct stats stats;
     struct loop_timer tick;
     pthread_t thread;
+    uint64_t opening_until;     /* ms, loop_now: 0 before LETTER_DRAIN */
     _Atomic bool drained;       /* after LETTER_DRAIN: no connection is left */
     _Atomic uint64_t last_turn; /* ms, clock_ms: to the second */
 };

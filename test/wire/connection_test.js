@@ -217,3 +217,42 @@ test('require_tls believes the first of several proxies, in any case', withServe
   }
   await server.client();
 }));
+
+test('who is in mid-handshake when the node stops is told 4200; who says nothing holds it up for 2 s at most', async () => {
+  for (const rest of [1, 20, 300]) {
+    const server = await start({ workers: 2, shutdown_grace: 10 });
+    const tcp = new Tcp(server.port);
+    const request = Tcp.request(`/app/${server.apps[0].key}?protocol=7`, server.port);
+    tcp.write(request.slice(0, -2));
+    await new Promise((done) => setTimeout(done, 50));
+    server.kill('SIGTERM');
+    await new Promise((done) => setTimeout(done, rest));
+    tcp.write(request.slice(-2));
+    await tcp.ended;
+    assert.strictEqual(tcp.closed.code, 4200, `after ${rest} ms`);
+    assert.deepStrictEqual(await server.ended(5000), { code: 0, signal: null });
+  }
+  const server = await start({ workers: 2, shutdown_grace: 10 });
+  const [half, gone] = [new Tcp(server.port), new Tcp(server.port)];
+  for (const tcp of [half, gone]) tcp.write('GET /app/');
+  await new Promise((done) => setTimeout(done, 50));
+  gone.reset();
+  const before = Date.now();
+  await server.stop();
+  assert.ok(Date.now() - before < 2500, `${Date.now() - before} ms`);
+});
+
+test('a half-open connection that has gone holds nothing up', async () => {
+  const server = await start({ workers: 1, shutdown_grace: 10 });
+  for (let i = 0; i < 20; i++) {
+    const tcp = new Tcp(server.port);
+    tcp.write(i % 2 ? 'GET /app/' : '\x00garbage\r\n\r\n');
+    await new Promise((done) => setTimeout(done, 5));
+    tcp.reset();
+    await tcp.ended;
+  }
+  await new Promise((done) => setTimeout(done, 50));
+  const before = Date.now();
+  await server.stop();
+  assert.ok(Date.now() - before < 700, `${Date.now() - before} ms`);
+});
