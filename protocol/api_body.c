@@ -96,6 +96,17 @@ static int take_data(struct parse *p, struct json_value v, struct api_event *e)
     return status;
 }
 
+static bool is_taken(const struct api_body *b, const struct api_event *e,
+                     struct slice name)
+{
+    for (unsigned i = 0; i < e->n_channels; i++) {
+        if (slice_eq(b->channels[e->first + i], name))
+            return true;
+    }
+    return false;
+}
+
+/* Once where it stands several times: clients count on one delivery. */
 static int take_channel(struct parse *p, struct json_value v, struct api_event *e)
 {
     struct api_body *b = p->b;
@@ -112,6 +123,8 @@ static int take_channel(struct parse *p, struct json_value v, struct api_event *
         buf_add_slice(p->why, slice_of(fault));
         return status;
     }
+    if (is_taken(b, e, name))
+        return 0;
     b->channels[b->n_channels++] = name;
     e->n_channels++;
     return 0;
@@ -121,13 +134,14 @@ static int take_channels(struct parse *p, struct json_value v, struct api_event 
 {
     struct json_items items;
     struct json_value item;
+    unsigned n = 0;
     int status = 0;
 
     if (v.type != JSON_ARRAY)
         return refuse(p, 400, "channels must be an array of strings");
     items = json_items_of(v.raw);
     while (!status && json_items_next(&items, &item, NULL, 0)) {
-        if (e->n_channels == API_CHANNELS_MAX)
+        if (n++ == API_CHANNELS_MAX)
             return refuse(p, 400, "channels has more than 100 names");
         status = take_channel(p, item, e);
     }

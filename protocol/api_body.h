@@ -35,8 +35,8 @@ struct api_body {
 
 /** Parses the body of POST …/events: one event, to 1 to API_CHANNELS_MAX channels, whose
  * data, unescaped, has at most max_data bytes. Returns 0, or an HTTP status (400, 413)
- * with the answer's text added to why. A channel may stand twice. Either way the caller
- * ends b with api_body_fini. */
+ * with the answer's text added to why. A channel that stands several times is taken once,
+ * where it stood first. Either way the caller ends b with api_body_fini. */
 int api_events_parse(struct api_body *b, struct slice body, size_t max_data,
                      struct buf *why) MUST_CHECK;
 /** The same for POST …/batch_events: up to API_BATCH_MAX events, of one channel each. */

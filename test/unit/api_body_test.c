@@ -284,6 +284,21 @@ static void an_event_goes_to_at_most_100_channels(void **state)
     buf_fini(&why);
 }
 
+static void a_channel_that_stands_twice_is_taken_once_where_it_stood_first(void **state)
+{
+    struct api_body b;
+
+    (void)state;
+    parse_good(&b, "{\"name\":\"n\",\"data\":\"d\","
+                   "\"channels\":[\"b\",\"a\",\"b\",\"\\u0061\",\"ab\",\"a\"]}");
+    assert_int_equal(b.events[0].n_channels, 3);
+    assert_int_equal(b.n_channels, 3);
+    assert_slice(b.channels[0], "b");
+    assert_slice(b.channels[1], "a");
+    assert_slice(b.channels[2], "ab");
+    api_body_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_name_has_at_most_200_bytes),
         cmocka_unit_test(data_is_measured_unescaped_and_refused_with_413),
         cmocka_unit_test(an_event_goes_to_at_most_100_channels),
+        cmocka_unit_test(a_channel_that_stands_twice_is_taken_once_where_it_stood_first),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,8 @@ enum { START = 1000000 };
 
 static const struct webhook_limits defaults = {50, 50, 300000, 4, 10000};
 
-/* One queue with three targets, whose owners are their names. */
+/* One queue with three targets, whose owners are their names; each has a URL of its own.
+ */
 struct world {
     struct webhook_queue *q;
     struct webhook_target *a, *b, *c;
@@ -34,9 +35,9 @@ static struct world world_of(struct webhook_limits limits)
 {
     struct world w = {.q = webhook_queue_alloc(&limits, 42), .now = START};
 
-    w.a = webhook_target_add(w.q, name_a);
-    w.b = webhook_target_add(w.q, name_b);
-    w.c = webhook_target_add(w.q, name_c);
+    w.a = webhook_target_add(w.q, slice_of(name_a), name_a);
+    w.b = webhook_target_add(w.q, slice_of(name_b), name_b);
+    w.c = webhook_target_add(w.q, slice_of(name_c), name_c);
     return w;
 }
 
@@ -204,6 +205,38 @@ static void a_url_has_as_many_slots_as_its_concurrency(void **state)
     assert_null(next(&w));
     webhook_batch_end(w.q, two);
     assert_body(next(&w), "3");
+    webhook_queue_free(w.q);
+}
+
+static void targets_of_one_url_share_its_requests_in_flight(void **state)
+{
+    struct webhook_limits limits = defaults;
+    struct webhook_batch *one, *two;
+    struct webhook_target *other;
+    struct world w;
+
+    (void)state;
+    limits.concurrency = 2;
+    limits.batch_size = 1;
+    w = world_of(limits);
+    other = webhook_target_add(w.q, slice_of(name_a), name_b);
+    add(&w, w.a, "x", "1");
+    add(&w, w.a, "y", "2");
+    add(&w, other, "x", "3");
+    one = next(&w);
+    two = next(&w);
+    assert_body(one, "1");
+    assert_body(two, "3"); /* they take turns */
+    assert_null(next(&w));
+    assert_true(webhook_queue_due(w.q) == UINT64_MAX);
+    add(&w, w.b, "x", "4");
+    assert_body(next(&w), "4");                        /* another URL's has its own */
+    assert_true(webhook_batch_retry(w.q, one, w.now)); /* and leaves room meanwhile */
+    assert_body(next(&w), "2");
+    w.now = one->due;
+    assert_null(next(&w));
+    webhook_batch_end(w.q, two);
+    assert_ptr_equal(next(&w), one);
     webhook_queue_free(w.q);
 }
 
@@ -512,6 +545,7 @@ int main(void)
         TEST(a_channel_in_flight_waits_and_others_go_past),
         TEST(a_channel_that_failed_keeps_its_order),
         TEST(a_url_has_as_many_slots_as_its_concurrency),
+        TEST(targets_of_one_url_share_its_requests_in_flight),
         TEST(the_backoff_doubles_within_its_jitter),
         TEST(retries_end_with_one_at_the_end_of_their_time),
         TEST(without_retry_seconds_there_is_one_attempt),

@@ -25,6 +25,7 @@ enum manners {
     REDIRECTS,  /* 307 to itself */
     CLOSES,     /* reads, and hangs up without a word */
     STALLS,     /* reads, and says nothing more */
+    HINTS,      /* 103, and says nothing more */
     CUTS_OFF,   /* 200, and hangs up inside the body */
     NEVER_ENDS, /* 200, and a body without end */
     IS_DOWN,    /* refuses connections */
@@ -115,6 +116,10 @@ static inline void receiver_answer(struct webhook_receiver *r, struct receiver_c
     case NEVER_ENDS:
         receiver_say(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         c->endless = true;
+        return;
+    case HINTS:
+        receiver_say(c, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+        c->stalled = true;
         return;
     case STALLS:
         c->stalled = true;

@@ -421,6 +421,22 @@ static void what_expired_is_counted_and_written_down_without_secrets(void **stat
     receiver_free(r);
 }
 
+static void an_interim_answer_is_none(void **state)
+{
+    struct webhook_receiver *r = receiver_start(HINTS);
+    struct sender s = sender_to(r, ",\"timeout\":1,\"retry_seconds\":0");
+    char *dead;
+
+    (void)state;
+    post(&s, CONF_WEBHOOK_CHANNEL_OCCUPIED, "x");
+    WAIT_FOR(STAT(&s, gave_up) == 1, 5);
+    dead = read_dead(&s);
+    assert_non_null(strstr(dead, "\"reason\":\"Timeout was reached\",\"status\":0,"));
+    free(dead);
+    sender_stop(&s, 1000);
+    receiver_free(r);
+}
+
 /* ---- the end ---- */
 
 static void stopping_tries_once_more_what_is_queued(void **state)
@@ -579,6 +595,7 @@ int main(void)
         TEST(a_name_that_is_slow_to_resolve_holds_up_nobody_else),
         TEST(what_was_answered_2xx_is_never_sent_again),
         TEST(what_expired_is_counted_and_written_down_without_secrets),
+        TEST(an_interim_answer_is_none),
         TEST(stopping_tries_once_more_what_is_queued),
         TEST(what_is_left_when_the_grace_is_over_is_written_down),
         TEST(a_dead_letter_file_that_cannot_be_opened_refuses_to_start),

@@ -151,3 +151,24 @@ test('an event too large to be kept leaves no older one behind', withServer({ wo
   assert.notStrictEqual(first.data, 'old');
   assert.strictEqual(first.event === 'now', cache !== undefined, 'the socket and info=cache agree');
 }));
+
+test('cache_max_kb bounds what occupied channels keep, and sockets and info=cache agree', withServer({ workers: 2, cache_max_kb: 64 }, async (server) => {
+  const data = 'd'.repeat(5000);
+  const inside = await server.client();
+  for (let i = 0; i < 30; i++) await inside.enter(`cache-${i}`);
+  for (let i = 0; i < 30; i++) await publish(server, { name: 'now', channel: `cache-${i}`, data });
+  let kept = 0;
+  for (let i = 0; i < 30; i++) {
+    const { cache } = await ask(server, `/channels/cache-${i}`, { info: 'cache' });
+    assert.strictEqual((await firstOf(server, `cache-${i}`))[0].event, cache ? 'now' : 'pusher:cache_miss', `cache-${i}`);
+    kept += cache ? 1 : 0;
+  }
+  assert.ok(kept >= 2 && kept * 5000 <= 65536, `${kept}`);
+}));
+
+test('a cache_ttl of months is none of milliseconds', withServer({ workers: 1, cache_ttl: 4294968 }, async (server) => {
+  await publish(server, { name: 'now', channel: 'cache-x', data: '1' }); // 2^32 ms and 704 from now
+  const first = await firstOf(server, 'cache-x');
+  await sleep(900);
+  assert.deepStrictEqual([first[0].event, (await firstOf(server, 'cache-x'))[0].event], ['now', 'now']);
+}));

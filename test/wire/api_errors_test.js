@@ -4,7 +4,7 @@
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
 const { withServer, app } = require('./support/server');
-const { call, request, publish, ask, signedQuery, md5, now, Wire } = require('./support/api');
+const { call, request, publish, ask, bytes, signedQuery, md5, now, Wire } = require('./support/api');
 const { digest } = require('./support/sign');
 
 const event = (more) => ({ name: 'e', channel: 'room', data: 'x', ...more });
@@ -264,6 +264,16 @@ test('max_backend_events_per_second: 429 with Retry-After, a batch counts each e
   assert.ok(refused > 0 && refused < 20, `${refused}`);
 }));
 
+test('Retry-After says how long a batch of many seconds’ worth is paid for', withServer(() => ({ apps: [app({ max_backend_events_per_second: 2 })] }), async (server) => {
+  const batch = Array.from({ length: 10 }, () => ({ name: 'e', channel: 'room', data: 'x' }));
+  const send = () => call(server, 'POST', '/batch_events', { body: { batch } });
+  assert.strictEqual((await send()).status, 200);
+  const { status, headers } = await send();
+  assert.deepStrictEqual([status, headers['retry-after']], [429, '5']);
+  const one = await call(server, 'POST', '/events', { body: { name: 'e', channel: 'room', data: 'x' } });
+  assert.deepStrictEqual([one.status, one.headers['retry-after']], [429, '5']);
+}));
+
 test('max_read_requests_per_second: 429 for questions, events still pass', withServer(() => ({ apps: [app({ max_read_requests_per_second: 3 })] }), async (server) => {
   const answers = [];
   for (let i = 0; i < 8; i++) answers.push(await call(server, 'GET', ['/channels', '/channels/room', '/channels/presence-x/users'][i % 3]));
@@ -323,4 +333,23 @@ test('path_prefix stands in front of /apps; signed with it or without', withServ
   assert.strictEqual((await request(server, { path: `/realtime/apps/${a.id}/channels?${query}` })).text, '{"channels":{"room":{}}}');
   for (const path of [`/apps/${a.id}/channels?${query}`, `/realtimes/apps/${a.id}/channels?${query}`])
     assert.strictEqual((await request(server, { path })).status, 404);
+}));
+
+test('a node that stops takes nothing more: 503, and the connection ends', withServer({ workers: 1, shutdown_grace: 2 }, async (server) => {
+  const lingers = await server.client({ tcp: true, answerClose: false }); // and holds up the end
+  const wires = [new Wire(server), new Wire(server)];
+  for (const w of wires) w.write(bytes(server, 'GET', '/channels'));
+  for (const w of wires) assert.strictEqual((await w.replies(1))[0].status, 200);
+  server.kill('SIGTERM');
+  await lingers.until('never', 100).catch(() => {});
+  wires[0].write(bytes(server, 'POST', '/events', { body: '{"name":"e","channel":"room","data":"x"}' }));
+  wires[1].write(bytes(server, 'GET', '/channels'));
+  for (const w of wires) {
+    const [, { status, head, text }] = await w.replies(2);
+    assert.deepStrictEqual([status, text], [503, 'The node is shutting down\n']);
+    assert.match(head, /^retry-after: 1\r?$/im);
+    await w.ended;
+  }
+  server.stopped = true;
+  await server.ended(6000);
 }));

@@ -3,6 +3,7 @@
 // with one worker and with four.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
+const http = require('node:http');
 const { withServer, app } = require('./support/server');
 const { cut } = require('./support/json');
 const { call, publish, ask } = require('./support/api');
@@ -65,6 +66,17 @@ for (const workers of [1, 4]) {
       const tooMany = await call(server, 'POST', '/events', { body: { name: 'all', channels: [...channels, 'room-x'], data: 'x' } });
       assert.deepStrictEqual([tooMany.status, tooMany.text], [400, 'channels has more than 100 names\n']);
       assert.deepStrictEqual(await events(c), []);
+    }));
+
+    test('a channel that stands twice in channels gets the event once, and info once', withServer(config, async (server) => {
+      const c = await server.client();
+      for (const name of ['one', 'two']) await c.enter(name);
+      const body = String.raw`{"name":"e","channels":["one","two","one","\u006fne"],"data":"x","info":"subscription_count"}`;
+      const { status, text } = await call(server, 'POST', '/events', { body });
+      assert.deepStrictEqual([status, text], [200, '{"channels":{"one":{"subscription_count":1},"two":{"subscription_count":1}}}']);
+      assert.deepStrictEqual((await events(c)).map((f) => f.channel).sort(), ['one', 'two']);
+      const tooMany = await call(server, 'POST', '/events', { body: { name: 'e', channels: Array(101).fill('one'), data: 'x' } });
+      assert.deepStrictEqual([tooMany.status, tooMany.text], [400, 'channels has more than 100 names\n']);
     }));
 
     test('socket_id excludes that connection on all channels, and only it', withServer(config, async (server) => {
@@ -251,3 +263,28 @@ for (const workers of [1, 4]) {
     }));
   });
 }
+
+test('who has been told of the sign-in is the user, however busy the user’s home is', withServer({ workers: 2, max_channels_per_connection: 20000, max_pending_messages: 30000, max_pending_kb: 10000 }, async (server) => {
+  const crowd = await server.client();
+  for (let i = 0; i < 20000; i++) crowd.sendSubscribe(`room-${i}`);
+  await crowd.until((f) => f.channel === 'room-19999');
+  const agents = Array.from({ length: 2 }, () => new http.Agent({ keepAlive: true, maxSockets: 1 }));
+  let over = false;
+  const busy = agents.map(async (agent) => {
+    while (!over) await call(server, 'GET', '/channels', { agent, params: { filter_by_prefix: 'none' } });
+  });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const late = [];
+  for (let i = 0; i < 60; i++) {
+    const c = await server.client();
+    await c.signin({ id: `u${i}` });
+    await call(server, 'POST', '/events', { agent, body: { name: 'mail', channel: `#server-to-user-u${i}`, data: 'x' } });
+    await call(server, 'POST', `/users/u${i}/terminate_connections`, { agent, body: '{}' });
+    const code = await c.gone(1000).catch(() => 'still there');
+    if (code !== 4009 || !c.frames.some((f) => f.event === 'mail')) late.push(`u${i} ${code}`);
+  }
+  over = true;
+  await Promise.all(busy);
+  for (const a of [agent, ...agents]) a.destroy();
+  assert.deepStrictEqual(late, []);
+}));

@@ -322,6 +322,14 @@ test('published and cached events', watched({ apps: [app()] }, async (server) =>
   assert.ok(m.sum('muster_cached_bytes') > 20);
 }));
 
+test('a cached event that has expired is none', watched({ apps: [app()], cache_ttl: 1 }, async (server) => {
+  await publish(server, { name: 'e', channel: 'cache-x', data: 'x' });
+  assert.strictEqual((await metrics(server)).sum('muster_cached_events'), 1);
+  await new Promise((done) => setTimeout(done, 1200));
+  const m = await metrics(server);
+  assert.deepStrictEqual([m.sum('muster_cached_events'), m.sum('muster_cached_bytes')], [0, 0]);
+}));
+
 test('HTTP requests are counted by route and status, with a histogram of each route', watched({ apps: [app()] }, async (server) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 3 });
   const id = server.apps[0].id;
@@ -484,6 +492,25 @@ test('while it drains it is up but not ready: on its own port, and on connection
   assert.ok(Date.now() - before < 6000, `${Date.now() - before} ms after the last client`);
   server.sane();
 });
+
+test('/up is 503 while a worker hangs, its log line having nowhere to go, and 200 once it turns again', { timeout: 60000 }, withServer({ workers: 2, log: { level: 'debug' } }, async (server) => {
+  const within = (ms, promise) => Promise.race([promise, new Promise((done) => setTimeout(done, ms, 'late'))]);
+  const up = () => within(1000, get(server, '/up').then(({ status }) => status));
+  const ups = async () => [...new Set(await Promise.all([up(), up(), up(), up()]))].sort();
+  assert.deepStrictEqual(await ups(), [200]);
+  server.child.stderr.pause();
+  for (let i = 0, ended; ended !== 'late'; i++) {
+    assert.ok(i < 5000, 'no worker ever hung');
+    const tcp = new Tcp(server.port); // refused, which is a line of 400 bytes
+    tcp.write(Tcp.request(`/app/${'x'.repeat(400)}?protocol=7`, server.port));
+    ended = await within(500, tcp.ended);
+  }
+  await within(6500, new Promise(() => {}));
+  assert.deepStrictEqual(await ups(), [503, 'late'], 'the other worker says so');
+  server.child.stderr.resume();
+  await within(1500, new Promise(() => {}));
+  assert.deepStrictEqual(await ups(), [200]);
+}));
 
 test('/usage sums it up in JSON', watched({}, async (server) => {
   const [a, b] = await server.several(2);

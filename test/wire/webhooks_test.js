@@ -8,6 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const Pusher = require('pusher');
 const { start, app, scratch } = require('./support/server');
+const { request } = require('./support/api');
 
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -215,6 +216,28 @@ test('a receiver that fails, stalls, closes and comes back gets everything once,
     const expected = ['channel_occupied presence-x', 'member_added presence-x w'];
     for (let i = 0; i < 40; i++) expected.push(`member_added presence-x u${i}`, `member_removed presence-x u${i}`);
     assert.deepStrictEqual(names(receiver), expected);
+  });
+});
+
+test('webhooks.max_queue: what finds no room is dropped, counted, and said when it begins and ends', { timeout: 40000 }, (t) => {
+  let down = true;
+  const config = { metrics: { token: 'token' }, webhooks: { batch_ms: 0, batch_size: 1, concurrency: 1, max_queue: 5, timeout: 60 } };
+  return withReceiver(t, { answer: () => (down ? 503 : 200), config, hook: { event_types: ['channel_occupied'] } }, async (server, receiver) => {
+    const c = await server.client();
+    for (let i = 0; i < 20; i++) await c.enter(`room-${i}`);
+    await server.logged(/webhook\.dropping .*max_queue=5/);
+    let [dropped, queued] = [0, 0];
+    for (let tries = 0; dropped + queued < 20 && tries < 100; tries++) {
+      await after(20);
+      const { text } = await request(server, { path: '/metrics', headers: { Authorization: 'Bearer token' } });
+      const of = (name) => Number(new RegExp(`^muster_webhook_${name} (\\d+)$`, 'm').exec(text)[1]);
+      [dropped, queued] = [of('events_dropped_total'), of('queued_events')];
+    }
+    assert.ok(dropped > 0 && queued <= 6 && dropped + queued === 20, `${dropped} dropped, ${queued} queued`);
+    down = false;
+    await receiver.until(queued, 20000);
+    assert.match(await server.logged(/webhook\.dropped /), new RegExp(`events=${dropped}\\b`));
+    assert.deepStrictEqual(names(receiver), Array.from({ length: queued }, (_, i) => `channel_occupied room-${i}`));
   });
 });
 
