@@ -6,6 +6,7 @@ WORKDIR /src
 RUN apt-get update && apt-get install -y --no-install-recommends \
         make gcc libc6-dev pkg-config libwebsockets-dev libwebsockets-evlib-ev \
         libjansson-dev libssl-dev libconfig-dev libev-dev libcurl4-openssl-dev \
+        libhiredis-dev \
     && rm -rf /var/lib/apt/lists/*
 COPY . .
 RUN make -j"$(nproc)" && strip build/muster
@@ -14,7 +15,7 @@ FROM debian:bookworm-slim
 # libwebsockets loads its libev plugin at run time; no package depends on it.
 RUN apt-get update && apt-get install -y --no-install-recommends \
         libwebsockets17 libwebsockets-evlib-ev libjansson4 libconfig9 libev4 libssl3 \
-        libcurl4 ca-certificates \
+        libcurl4 libhiredis0.14 ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --no-create-home --shell /usr/sbin/nologin muster
 COPY --from=build /src/build/muster /usr/local/bin/muster

@@ -21,6 +21,12 @@
 #include "server/base/err.h"
 #include "server/base/slice.h"
 
+/* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
+struct adapter_kept {
+    struct frame *frame; /* NULL: nothing */
+    uint64_t ttl_ms;     /* for which it is still kept */
+};
+
 /* One life of a channel on this node, from its first subscriber to its last. The home
  * owns it and keeps it until it has called close. What comes for an id that is closed is
  * dropped. id 0: a channel that is only published to, with no subscriber here. */
@@ -34,7 +40,9 @@ struct adapter_channel {
     struct shared_kind kind;       /* for open */
     struct presence *presence;     /* for open: of presence kinds and users, else NULL */
     struct shared_channel *shared; /* the adapter's, from open to close */
-    uint64_t kept_number;          /* the adapter's: the last kept event that was had */
+    /* The adapter's: the last kept event that was had, and what it is until opened. */
+    uint64_t kept_number;
+    struct adapter_kept kept;
 };
 
 /* An event on its way: what every client of the channel is to receive. */
@@ -46,12 +54,6 @@ struct adapter_event {
     unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
     bool forget;    /* the channel keeps nothing from now on (set by the adapter) */
     bool terminate; /* end the connections that are signed in as the channel's user */
-};
-
-/* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
-struct adapter_kept {
-    struct frame *frame; /* NULL: nothing */
-    uint64_t ttl_ms;     /* for which it is still kept */
 };
 
 /* What cache channels keep in this node's memory. */
@@ -78,6 +80,23 @@ struct adapter_sink {
 enum adapter_state {
     ADAPTER_UP,
     ADAPTER_SILENT, /* no: homes decide by themselves (PRESENCE.md, "Degraded") */
+};
+
+/* A transition of the cluster that some webhook may want (PRESENCE.md, rule 12). */
+enum adapter_transition {
+    TRANSITION_OCCUPIED,
+    TRANSITION_VACATED,
+    TRANSITION_ADDED,
+    TRANSITION_REMOVED,
+};
+
+struct adapter_webhook {
+    enum adapter_transition kind;
+    struct slice app, channel;
+    struct slice user; /* of the last two; else absent */
+    /* To be called once, on any thread, when it is delivered or given up. */
+    void (*done)(void *lease);
+    void *lease;
 };
 
 struct adapter;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "adapters/redis_seat.h"
-#include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
 
@@ -67,9 +66,7 @@ static void open_channel(struct adapter *a, struct adapter_channel *c)
 
 static void close_channel(struct adapter *a, struct adapter_channel *c, bool unclean)
 {
-    (void)a;
-    shared_close(c->shared, unclean, clock_ms());
-    c->shared = NULL;
+    seat_close(seat_of(a, c->home), c, unclean);
 }
 
 static void count(struct adapter *a, struct adapter_channel *c, unsigned n, bool unclean)
@@ -121,6 +118,7 @@ static void redis_free(struct adapter *a)
     for (unsigned i = 0; i < r->conf.homes; i++)
         seat_fini(&r->seats[i]);
     redis_link_free(r->link);
+    redis_webhooker_free(r->webhooks);
     liveness_free(r->liveness);
     free(r);
 }
@@ -154,5 +152,6 @@ struct adapter *redis_adapter_alloc(const struct redis_adapter_conf *conf)
     for (unsigned i = 0; i < conf->homes; i++)
         seat_init(&r->seats[i], r, i);
     redis_node_init(r);
+    r->webhooks = redis_webhooker_alloc(r);
     return &r->base;
 }

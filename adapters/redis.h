@@ -17,6 +17,9 @@ struct redis_adapter_conf {
     unsigned webhook_delay_ms;
     /* Whether some worker hasn't turned for 5 s (rule 7); called on the link's thread. */
     bool (*stalled)(void *context);
+    /* Takes a transition that is this node's to send; called on the link's thread. NULL:
+     * no app has a webhook. */
+    void (*webhook)(void *context, const struct adapter_webhook *w);
     void *context;
 };
 

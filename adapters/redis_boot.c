@@ -1,3 +1,6 @@
+/* A Redis that evicts keys, is one of a cluster, or isn't the master, is refused by name:
+ * it would work for a while, and lose presence without a word. Where waiting may help the
+ * link tries again by itself. */
 #include "adapters/redis_boot.h"
 
 #include <stdio.h>

@@ -14,12 +14,15 @@ struct call {
     enum incoming_kind kind;
     unsigned partition, n_ops;
     uint64_t channel;
+    bool webhooks; /* it may have made some */
 };
 
 static void done(struct redis_command *command, redisReply *reply)
 {
     struct call *call = CONTAINER_OF(command, struct call, command);
 
+    if (reply && call->webhooks)
+        redis_webhook_soon(call->seat->redis, call->partition);
     if (reply && call->seat) {
         struct incoming *in = incoming_alloc(call->kind, 0);
 
@@ -114,6 +117,8 @@ static void batch(void *context, const struct batch *b)
 
     call->partition = b->partition;
     call->n_ops = b->n;
+    for (unsigned i = 0; i < b->n; i++)
+        call->webhooks |= b->ops[i].kind != OP_SNAPSHOT && b->ops[i].webhooks;
     redis_encode_batch(&s->redis->keys, b, s->redis->conf.webhook_delay_ms,
                        &call->command.bytes);
     send(s, call);

@@ -1,3 +1,7 @@
+/* hiredis's context without blocking: it has the socket, the bytes to write and the
+ * parser; when to read and write is decided here. What is to be written is handed to it
+ * in pieces, each once the last one is with the kernel: a piece that the kernel takes
+ * only in part is moved to the front, which would be slow with all that may wait. */
 #include "adapters/redis_conn.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* The thread and its letters. Whatever other threads want comes by the mailbox, what they
+ * may look at is atomic; everything else is the thread's own (redis_session.h). */
 #include "adapters/redis_link.h"
 
 #include <errno.h>

@@ -312,6 +312,7 @@ static void tick(void *context)
     if (atomic_load(&r->leaving))
         liveness_bye(r->liveness);
     liveness_tick(r->liveness, clock_ms(), r->conf.stalled(r->conf.context));
+    redis_webhook_tick(r, clock_ms());
 }
 
 const struct redis_link_sink redis_node_sink = {

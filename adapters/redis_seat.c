@@ -40,13 +40,20 @@ static void outgoing_free(struct outgoing *o)
 
 /* The shared state speaks */
 
-static void opened(void *context, uint64_t life)
+static void forget_kept(struct adapter_channel *c)
+{
+    if (c->kept.frame)
+        frame_release(c->kept.frame);
+    c->kept.frame = NULL;
+}
+
+static void opened(void *context, struct shared_channel *shared)
 {
     struct seat *s = context;
-    const struct adapter_kept nothing = {NULL, 0};
-    const struct adapter_kept *kept = s->kept ? s->kept : &nothing;
+    struct adapter_channel *c = shared_owner(shared);
 
-    s->sink->opened(s->context, life, kept);
+    s->sink->opened(s->context, c->id, &c->kept);
+    forget_kept(c);
 }
 
 static void published(void *context, uint64_t life, struct shared_event *e)
@@ -85,9 +92,20 @@ void seat_fini(struct seat *s)
 void seat_open(struct seat *s, struct adapter_channel *c)
 {
     c->kept_number = 0;
-    c->shared =
-        shared_open(s->shared, c->app, c->name, c->id, c->kind, c->presence, clock_ms());
-    shared_set_owner(c->shared, c);
+    c->kept = (struct adapter_kept){NULL, 0};
+    c->shared = shared_open(
+        s->shared, c->app, c->name,
+        &(struct shared_opening){
+            .life = c->id, .kind = c->kind, .presence = c->presence, .owner = c},
+        clock_ms());
+}
+
+void seat_close(struct seat *s, struct adapter_channel *c, bool unclean)
+{
+    (void)s;
+    shared_close(c->shared, unclean, clock_ms());
+    c->shared = NULL;
+    forget_kept(c);
 }
 
 void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_event *e)
@@ -207,16 +225,13 @@ static void take_kept(struct seat *s, const struct incoming *in)
         return;
     }
     if (kept.message.p && m.kind == MESSAGE_EVENT && kept.number > owner->kept_number) {
-        struct adapter_kept give = {frame_text(m.event.text), kept.ttl_ms};
-
-        if (owner->kept_number || shared_opened(c))
-            foreign(s, owner->id, &m.event);
         owner->kept_number = kept.number;
-        s->kept = &give;
-        shared_subscribed(c, clock_ms());
-        s->kept = NULL;
-        frame_release(give.frame);
-        return;
+        if (shared_opened(c)) {
+            foreign(s, owner->id, &m.event);
+        } else {
+            forget_kept(owner);
+            owner->kept = (struct adapter_kept){frame_text(m.event.text), kept.ttl_ms};
+        }
     }
     shared_subscribed(c, clock_ms());
 }

@@ -46,7 +46,6 @@ struct seat {
     const struct adapter_sink *sink;
     void *context;
     struct shared *shared;
-    const struct adapter_kept *kept;           /* for opened, while it may be called */
     uint64_t generation;                       /* of the links, as this thread knows it */
     struct incoming *gathered, **gathered_end; /* the link's thread's */
 };
@@ -57,9 +56,10 @@ struct redis {
     struct redis_keys keys;
     struct redis_link *link;
     struct liveness *liveness; /* the link's thread's */
-    _Atomic uint64_t fenced;   /* a nid that a home was refused under; 0 none */
-    _Atomic bool leaving;      /* this node is about to exit */
-    _Atomic bool heard;        /* both links are up and proven */
+    struct redis_webhooker *webhooks;
+    _Atomic uint64_t fenced; /* a nid that a home was refused under; 0 none */
+    _Atomic bool leaving;    /* this node is about to exit */
+    _Atomic bool heard;      /* both links are up and proven */
     bool started;
     struct seat seats[]; /* by home */
 };
@@ -72,6 +72,7 @@ void seat_fini(struct seat *s);
 void seat_take(struct seat *s, struct incoming *first);
 void incoming_free(struct incoming *in);
 void seat_open(struct seat *s, struct adapter_channel *c);
+void seat_close(struct seat *s, struct adapter_channel *c, bool unclean);
 void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_event *e);
 void seat_publish(struct seat *s, const struct adapter_channel *c,
                   const struct adapter_event *e);
@@ -93,6 +94,16 @@ void redis_node_init(struct redis *r);
 struct incoming *incoming_alloc(enum incoming_kind kind, size_t n);
 /** For the home, at the end of the turn. Takes it. */
 void redis_gather(struct seat *s, struct incoming *in);
+
+/* Webhooks that are due (redis_webhook.c); the link's thread. */
+
+struct redis_webhooker *redis_webhooker_alloc(struct redis *r);
+/** Leases that are still out may not be ended any more. */
+void redis_webhooker_free(struct redis_webhooker *w);
+/** Something of this partition may be due. */
+void redis_webhook_soon(struct redis *r, unsigned partition);
+/** About every 250 ms. */
+void redis_webhook_tick(struct redis *r, uint64_t now);
 
 /* Questions (redis_lookup.c). */
 

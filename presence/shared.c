@@ -191,11 +191,6 @@ void *shared_owner(const struct shared_channel *c)
     return c->owner;
 }
 
-void shared_set_owner(struct shared_channel *c, void *owner)
-{
-    c->owner = owner;
-}
-
 /* Events of this node */
 
 static struct shared_event *first_event(struct shared_channel *c)
@@ -291,7 +286,7 @@ void shared_maybe_opened(struct shared_channel *c)
 
     if (c->life && !c->opened && (c->direct || (c->subscribed && counted))) {
         c->opened = true;
-        c->shared->sink->opened(c->shared->context, c->life);
+        c->shared->sink->opened(c->shared->context, c);
     }
 }
 
@@ -320,8 +315,7 @@ void shared_next_page(struct shared_channel *c)
 }
 
 struct shared_channel *shared_open(struct shared *s, struct slice app, struct slice name,
-                                   uint64_t life, struct shared_kind kind,
-                                   struct presence *presence, uint64_t now)
+                                   const struct shared_opening *how, uint64_t now)
 {
     struct shared_channel *c;
 
@@ -329,18 +323,19 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     c = shared_channel_get(s, app, name);
     assert(!c->life);
     list_remove(&c->idle);
-    c->life = life;
-    c->kind = kind;
-    c->presence = presence;
+    c->life = how->life;
+    c->kind = how->kind;
+    c->presence = how->presence;
+    c->owner = how->owner;
     c->opened = c->suspect = c->checking = false;
     c->direct = s->degraded;
-    c->count = kind.counted; /* whoever opens it subscribes */
+    c->count = c->kind.counted; /* whoever opens it subscribes */
     count_settle(c);
-    if (kind.fresh)
+    if (c->kind.fresh)
         c->before = c->asked = c->subscribed = false;
     ask(c);
-    if (presence) {
-        presence_share(presence, c, c->direct);
+    if (c->presence) {
+        presence_share(c->presence, c, c->direct);
         shared_want_snapshot(c);
         c->check_at = now + ROTATION_MS;
         list_append(&s->rotation, &c->rotation);

@@ -52,7 +52,7 @@ struct shared_pipe {
 struct shared_sink {
     /* What is published from now on arrives (or nobody can say, degraded): joiners may be
      * answered. Once a life. */
-    void (*opened)(void *context, uint64_t life);
+    void (*opened)(void *context, struct shared_channel *c);
     /* The event's turn has come: this node's clients get it now. life 0: the channel has
      * none here any more. Takes the event. */
     void (*published)(void *context, uint64_t life, struct shared_event *e);
@@ -74,11 +74,18 @@ void shared_free(struct shared *s);
 
 /* What the home asks. */
 
-/** A life of a channel begins: answered by opened, here or later. presence: of presence
- * kinds and users' channels, else NULL; borrowed until shared_close. */
+/* How a life of a channel begins. */
+struct shared_opening {
+    uint64_t life; /* unique in s for ever, not 0 */
+    struct shared_kind kind;
+    struct presence *presence; /* of presence kinds and users' channels, else NULL;
+                                * borrowed until shared_close */
+    void *owner;               /* shared_owner gives it back */
+};
+
+/** A life of a channel begins: answered by opened, here or later. */
 struct shared_channel *shared_open(struct shared *s, struct slice app,
-                                   struct slice channel, uint64_t life,
-                                   struct shared_kind kind, struct presence *presence,
+                                   struct slice channel, const struct shared_opening *how,
                                    uint64_t now);
 /** The life ends; whoever was here has left. */
 void shared_close(struct shared_channel *c, bool unclean, uint64_t now);
@@ -139,6 +146,5 @@ uint64_t shared_id(const struct shared_channel *c);
 struct shared_channel *shared_by_id(struct shared *s, uint64_t id);
 /** Whoever opened its life; NULL without one. */
 void *shared_owner(const struct shared_channel *c);
-void shared_set_owner(struct shared_channel *c, void *owner);
 
 #endif

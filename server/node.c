@@ -75,6 +75,39 @@ static unsigned longest_grace(const struct conf *conf)
     return longest;
 }
 
+/* What the scripts have decided, for the webhooks that want it (PRESENCE.md, rule 12). */
+static void take_transition(void *context, const struct adapter_webhook *w)
+{
+    static const enum conf_webhook_event events[] = {
+        [TRANSITION_OCCUPIED] = CONF_WEBHOOK_CHANNEL_OCCUPIED,
+        [TRANSITION_VACATED] = CONF_WEBHOOK_CHANNEL_VACATED,
+        [TRANSITION_ADDED] = CONF_WEBHOOK_MEMBER_ADDED,
+        [TRANSITION_REMOVED] = CONF_WEBHOOK_MEMBER_REMOVED,
+    };
+    struct node *n = context;
+    const struct app *app = apps_find_id(&n->apps, w->app);
+    struct webhook_event e = {.type = events[w->kind],
+                              .app = app ? app->index : 0,
+                              .channel = w->channel,
+                              .user_id = w->user,
+                              .done = w->done,
+                              .arg = w->lease};
+
+    if (app)
+        webhooks_post(n->webhooks, webhook_event_alloc(&e));
+    else
+        w->done(w->lease); /* this node doesn't know the app */
+}
+
+static bool any_webhook(const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->n_apps; i++) {
+        if (conf->apps[i].n_webhooks)
+            return true;
+    }
+    return false;
+}
+
 static struct adapter *make_adapter(struct node *n)
 {
     const struct conf *conf = n->conf;
@@ -93,6 +126,7 @@ static struct adapter *make_adapter(struct node *n)
         .leave_grace_ms = longest_grace(conf) * 1000,
         .webhook_delay_ms = conf->webhooks.leave_delay_ms,
         .stalled = stalled,
+        .webhook = any_webhook(conf) ? take_transition : NULL,
         .context = n,
     };
 

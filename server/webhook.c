@@ -188,7 +188,7 @@ static void send_batch(struct webhooks *w, struct webhook_batch *b)
 
 /* ---- the turn ---- */
 
-static void queue_event(struct webhooks *w, const struct webhook_event *e)
+static void queue_event(struct webhooks *w, struct webhook_event *e)
 {
     struct app_receivers *app = &w->receivers.apps[e->app];
     struct buf json = BUF_INIT;
@@ -196,6 +196,9 @@ static void queue_event(struct webhooks *w, const struct webhook_event *e)
 
     webhook_event_json(&json, e);
     piece = webhook_piece_alloc(e->channel, buf_slice(&json), e->posted);
+    piece->done = e->done;
+    piece->arg = e->arg;
+    e->done = NULL;
     for (size_t i = 0; i < app->n; i++) {
         if (receiver_wants(&app->v[i], e->type, e->channel) &&
             webhook_queue_add(w->queue, app->v[i].target, piece))

@@ -34,6 +34,8 @@ struct webhook_event *webhook_event_alloc(const struct webhook_event *from)
 
 void webhook_event_free(struct webhook_event *e)
 {
+    if (e->done)
+        e->done(e->arg);
     free(e);
 }
 

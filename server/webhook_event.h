@@ -22,11 +22,16 @@ struct webhook_event {
     struct slice event;    /* of client events, as the two below */
     struct slice data_raw; /* JSON as received, valid; absent: null */
     struct slice socket_id;
+    /* Called once, on any thread, when every webhook has it, or has given it up; or NULL.
+     * Who copies the event takes this over. */
+    void (*done)(void *arg);
+    void *arg;
     char bytes[]; /* what the slices borrow from, once allocated */
 };
 
 /** Makes an event of what from says (copies it and every slice). */
 struct webhook_event *webhook_event_alloc(const struct webhook_event *from);
+/** Calls done, unless it was taken over. */
 void webhook_event_free(struct webhook_event *e);
 /** Appends the event's object with exactly the fields of its type. A client event's data
  * is a string: its own where it was one, else its JSON as text. */

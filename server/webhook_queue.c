@@ -26,8 +26,11 @@ struct webhook_piece *webhook_piece_alloc(struct slice channel, struct slice jso
 
 void webhook_piece_release(struct webhook_piece *piece)
 {
-    if (--piece->holders == 0)
-        free(piece);
+    if (--piece->holders)
+        return;
+    if (piece->done)
+        piece->done(piece->arg);
+    free(piece);
 }
 
 struct webhook_queue *webhook_queue_alloc(const struct webhook_limits *limits,

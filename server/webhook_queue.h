@@ -44,6 +44,8 @@ struct webhook_piece {
     unsigned holders;
     uint64_t posted; /* ms, monotonic */
     struct slice channel, json;
+    void (*done)(void *arg); /* called when the last holder lets go; or NULL */
+    void *arg;
     char bytes[];
 };
 
