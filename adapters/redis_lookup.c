@@ -99,12 +99,23 @@ static struct question *question_alloc(struct redis *r, const struct lookup_quer
     return q;
 }
 
-/* Redis is silent: the home's own view, if the channel lives there. */
+static bool is_up(struct redis *r)
+{
+    return r->base.ops->state(&r->base) == ADAPTER_UP;
+}
+
+/* By way of the channel's home, so that whoever has been told that an event is published
+ * finds it kept. While Redis is silent, the home's own view, if the channel lives there.
+ */
 static void ask_home(void *arg, bool alive)
 {
     struct question *q = arg;
     struct seat *s = &q->redis->seats[q->query->home];
 
+    if (alive && is_up(q->redis)) {
+        send(q, 0);
+        return;
+    }
     if (alive)
         s->sink->facts(s->context, q->query, q->answer);
     reply(q, q->answer->n > 0);
@@ -112,22 +123,20 @@ static void ask_home(void *arg, bool alive)
 
 unsigned redis_lookup_ask(struct redis *r, const struct lookup_query *query)
 {
-    bool up = r->base.ops->state(&r->base) == ADAPTER_UP;
+    bool up = is_up(r);
     unsigned n = query->channel.p || !up ? 1 : PARTITIONS;
 
     for (unsigned i = 0; i < n; i++) {
         struct question *q = question_alloc(r, query);
+        struct seat *s = &r->seats[query->home];
 
         q->partition = query->channel.p ? redis_partition(query->app, query->channel) : i;
-        if (up) {
-            send(q, 0);
-        } else if (query->channel.p) {
-            struct seat *s = &r->seats[query->home];
-
+        if (query->channel.p)
             s->sink->run(s->context, ask_home, q);
-        } else {
+        else if (up)
+            send(q, 0);
+        else
             reply(q, false);
-        }
     }
     return n;
 }

@@ -56,13 +56,26 @@ static void opened(void *context, struct shared_channel *shared)
     forget_kept(c);
 }
 
-static void published(void *context, uint64_t life, struct shared_event *e)
+/* For the channel's clients, and for those who wait to join: they get it as what is kept,
+ * since it comes after what was read. */
+static void tell(struct seat *s, struct shared_channel *c, const struct adapter_event *e)
 {
-    struct seat *s = context;
+    struct adapter_channel *owner = shared_owner(c);
+
+    if (e->keep && !shared_opened(c)) {
+        forget_kept(owner);
+        owner->kept =
+            (struct adapter_kept){frame_hold(e->frame), e->keep * (uint64_t)1000};
+    }
+    s->sink->event(s->context, owner->id, e);
+}
+
+static void published(void *context, struct shared_channel *c, struct shared_event *e)
+{
     struct outgoing *o = CONTAINER_OF(e, struct outgoing, shared);
 
-    if (life)
-        s->sink->event(s->context, life, &o->event);
+    if (shared_life(c))
+        tell(context, c, &o->event);
     outgoing_free(o);
 }
 
@@ -129,14 +142,14 @@ void seat_publish(struct seat *s, const struct adapter_channel *c,
 
 /* The link's thread speaks */
 
-static void foreign(struct seat *s, uint64_t life, const struct redis_event *e)
+static void foreign(struct seat *s, struct shared_channel *c, const struct redis_event *e)
 {
     struct adapter_event event = {
         .except = e->except, .data = e->data, .keep = e->keep, .terminate = e->terminate};
 
     if (!e->terminate)
         event.frame = frame_text(e->text);
-    s->sink->event(s->context, life, &event);
+    tell(s, c, &event);
     if (event.frame)
         frame_release(event.frame);
 }
@@ -160,7 +173,7 @@ static void take_event(struct seat *s, struct shared_channel *c,
     if (shared_echo(c, e->nid, e->number))
         return;
     if (shared_life(c) && !had)
-        foreign(s, shared_life(c), e);
+        foreign(s, c, e);
 }
 
 static void fail(struct seat *s, const struct incoming *in, const char *why)
@@ -227,7 +240,7 @@ static void take_kept(struct seat *s, const struct incoming *in)
     if (kept.message.p && m.kind == MESSAGE_EVENT && kept.number > owner->kept_number) {
         owner->kept_number = kept.number;
         if (shared_opened(c)) {
-            foreign(s, owner->id, &m.event);
+            foreign(s, c, &m.event);
         } else {
             forget_kept(owner);
             owner->kept = (struct adapter_kept){frame_text(m.event.text), kept.ttl_ms};

@@ -100,17 +100,34 @@ static struct op take_snapshot(struct partition *p, struct shared_channel *c)
     return op;
 }
 
+/* Those of channels that are occupied, or those of the others. */
+static unsigned gather_counts(struct partition *p, struct op *ops, unsigned n,
+                              bool occupied)
+{
+    struct list *next;
+
+    for (struct list *at = p->counts.next; at != &p->counts && n < BATCH_OPS; at = next) {
+        struct shared_channel *c = CONTAINER_OF(at, struct shared_channel, dirty);
+
+        next = at->next;
+        if ((c->count > 0) == occupied)
+            ops[n++] = take_count(p, c);
+    }
+    return n;
+}
+
+/* A channel is occupied before its first member is added, and vacated after its last one
+ * is removed, also for those who hear of it by webhooks. */
 static unsigned gather(struct partition *p, struct op *ops)
 {
     unsigned n = 0;
 
     p->n_flights = 0;
+    n = gather_counts(p, ops, n, true);
     while (n < BATCH_OPS && !list_empty(&p->dirty))
         ops[n++] =
             take_reference(p, CONTAINER_OF(p->dirty.next, struct reference, dirty));
-    while (n < BATCH_OPS && !list_empty(&p->counts))
-        ops[n++] =
-            take_count(p, CONTAINER_OF(p->counts.next, struct shared_channel, dirty));
+    n = gather_counts(p, ops, n, false);
     while (n < BATCH_OPS && !list_empty(&p->snapshots))
         ops[n++] = take_snapshot(
             p, CONTAINER_OF(p->snapshots.next, struct shared_channel, snapshot));

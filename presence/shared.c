@@ -202,7 +202,7 @@ static struct shared_event *first_event(struct shared_channel *c)
 static void deliver(struct shared_channel *c, struct shared_event *e)
 {
     list_remove(&e->waiting);
-    c->shared->sink->published(c->shared->context, c->life, e);
+    c->shared->sink->published(c->shared->context, c, e);
 }
 
 /* Those whose echo can't come, or isn't waited for, in their order; up to and without the
@@ -227,8 +227,19 @@ static void send_event(struct shared_channel *c, struct shared_event *e)
     c->shared->pipe->publish(c->shared->context, c, e);
 }
 
+/* A nid that isn't acknowledged yet may be another's: its events would be taken for his.
+ */
+static bool may_publish(const struct shared_channel *c)
+{
+    const struct shared *s = c->shared;
+
+    return s->generation && s->ready && (c->subscribed || c->direct);
+}
+
 static void send_waiting(struct shared_channel *c)
 {
+    if (!may_publish(c))
+        return;
     for (struct list *at = c->events.next; at != &c->events; at = at->next) {
         struct shared_event *e = CONTAINER_OF(at, struct shared_event, waiting);
 
@@ -245,7 +256,7 @@ void shared_publish(struct shared_channel *c, struct shared_event *e)
     e->generation = 0;
     list_init(&e->waiting);
     list_append(&c->events, &e->waiting);
-    if (s->generation && (c->subscribed || c->direct))
+    if (may_publish(c))
         send_event(c, e);
     if (c->direct)
         deliver_waiting(c, false);
@@ -349,8 +360,7 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
     struct shared *s = c->shared;
 
     s->now = now;
-    if (s->generation)
-        send_waiting(c);
+    send_waiting(c);
     c->life = 0;
     c->owner = NULL;
     deliver_waiting(c, false);
@@ -627,10 +637,10 @@ static void renamed(struct shared_channel *c)
 void shared_renamed(struct shared *s, uint64_t nid, uint64_t now)
 {
     s->now = now;
-    if (s->nid)
+    if (s->was_ready)
         s->old_nids[s->n_old++ % 8] = s->nid;
     s->nid = nid;
-    s->ready = false;
+    s->ready = s->was_ready = false;
     for (unsigned i = 0; i < PARTITIONS; i++)
         partition_renamed(&s->partitions[i]);
     each_channel(s, renamed);
@@ -640,9 +650,10 @@ void shared_ready(struct shared *s, uint64_t nid)
 {
     if (nid != s->nid)
         return;
-    s->ready = true;
+    s->ready = s->was_ready = true;
     for (unsigned i = 0; i < PARTITIONS; i++)
         partition_busy(&s->partitions[i]);
+    each_channel(s, send_waiting);
 }
 
 static void free_reference(struct hmap_node *node, void *context)

@@ -53,9 +53,9 @@ struct shared_sink {
     /* What is published from now on arrives (or nobody can say, degraded): joiners may be
      * answered. Once a life. */
     void (*opened)(void *context, struct shared_channel *c);
-    /* The event's turn has come: this node's clients get it now. life 0: the channel has
-     * none here any more. Takes the event. */
-    void (*published)(void *context, uint64_t life, struct shared_event *e);
+    /* The event's turn has come: this node's clients get it now, if the channel still has
+     * a life here. Takes the event. */
+    void (*published)(void *context, struct shared_channel *c, struct shared_event *e);
 };
 
 /* What a channel is; fixed for its life. */

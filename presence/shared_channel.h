@@ -117,7 +117,8 @@ struct shared {
     void *context;
     struct hash_seed seed;
     uint64_t nid;
-    bool ready;          /* batches may go out under it */
+    bool ready;          /* batches and events may go out under it */
+    bool was_ready;      /* the present nid, ever */
     uint64_t generation; /* of the links; 0 down */
     bool degraded;
     uint64_t now;

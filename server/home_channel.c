@@ -104,6 +104,8 @@ void home_channel_drop_if_idle(struct home_channel *c)
 
     if (c->n_subs || (c->presence && !presence_idle(c->presence)))
         return;
+    if (c->presence && c->kind != CHANNEL_USER) /* whom other nodes still hold */
+        stat_add(&h->worker->stats, members_removed, c->presence->view.n);
     adapter_close(h->adapter, &c->life, c->leaving == EXIT_UNCLEAN);
     hmap_remove(&h->channels_by_name, &c->by_name);
     hmap_remove(&h->channels_by_id, &c->by_id);

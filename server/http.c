@@ -297,7 +297,7 @@ static void escape_parameter(struct buf *out, struct slice s)
  */
 static void take_query(struct http_request *r, struct buf *out)
 {
-    char text[4096];
+    char text[HTTP_HEADERS_MAX + 1]; /* no part is longer */
     int n;
 
     for (int i = 0; (n = lws_hdr_copy_fragment(r->wsi, text, sizeof text,
@@ -320,7 +320,7 @@ static void take_query(struct http_request *r, struct buf *out)
 static void take_path(struct http_request *r, enum lws_token_indexes method,
                       struct buf *out)
 {
-    char text[4096];
+    char text[HTTP_HEADERS_MAX + 1]; /* no part is longer */
     int n;
 
     for (int i = 0;

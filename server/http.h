@@ -18,7 +18,10 @@ struct worker;
 
 typedef void http_handler_fn(struct http_request *r);
 
-enum { HTTP_ARGS_MAX = 2 };
+enum {
+    HTTP_ARGS_MAX = 2,
+    HTTP_HEADERS_MAX = 16 << 10, /* bytes of a request: sites' cookies come along */
+};
 
 /* A path that is served; each `*` in it is an argument. */
 struct http_route {

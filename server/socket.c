@@ -25,7 +25,6 @@
 enum {
     RX_BYTES = 512,         /* a connection, the memory lever (LIBRARIES.md 9) */
     TX_BYTES = 1 << 16,     /* one write (LIBRARIES.md 8) */
-    HEADERS_MAX = 16 << 10, /* bytes: sites' cookies come along */
     KEEPALIVE_SECONDS = 60, /* of an HTTP connection between requests */
     PATH_MAX_BYTES = 512,
     FLUSH_SECONDS = 5, /* for the client to take the last reply */
@@ -319,7 +318,7 @@ struct socket_server *socket_server_alloc(struct worker *w)
         .options = LWS_SERVER_OPTION_LIBEV | LWS_SERVER_OPTION_DISABLE_IPV6,
         .foreign_loops = loops,
         .user = w,
-        .max_http_header_data = HEADERS_MAX,
+        .max_http_header_data = HTTP_HEADERS_MAX,
         .timeout_secs = w->node->conf->handshake_timeout,
         .timeout_secs_ah_idle = w->node->conf->handshake_timeout,
         .keepalive_timeout = KEEPALIVE_SECONDS,

@@ -3,7 +3,7 @@
 // to who comes later, bounded in time and memory; what clients say is never kept.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
-const { withServer } = require('./support/server');
+const { local, withServer } = require('./support/server');
 const { publish, ask, call } = require('./support/api');
 
 const KINDS = ['cache-x', 'private-cache-x', 'private-encrypted-cache-x', 'presence-cache-x'];
@@ -129,7 +129,7 @@ test('cache_ttl: what is older is gone, with and without subscribers', withServe
   assert.strictEqual((await firstOf(server, 'cache-x'))[0].data, '2');
 }));
 
-test('cache_max_kb: the oldest go, the newest stay', withServer({ workers: 1, cache_max_kb: 64 }, async (server) => {
+test('cache_max_kb: the oldest go, the newest stay', withServer({ ...local, workers: 1, cache_max_kb: 64 }, async (server) => {
   const data = 'd'.repeat(5000);
   for (let i = 0; i < 40; i++) await publish(server, { name: 'now', channel: `cache-${i}`, data });
   const kept = [];
@@ -142,7 +142,7 @@ test('cache_max_kb: the oldest go, the newest stay', withServer({ workers: 1, ca
   assert.deepStrictEqual((await firstOf(server, 'cache-0'))[0], miss('cache-0'));
 }));
 
-test('an event too large to be kept leaves no older one behind', withServer({ workers: 1, cache_max_kb: 1 }, async (server) => {
+test('an event too large to be kept leaves no older one behind', withServer({ ...local, workers: 1, cache_max_kb: 1 }, async (server) => {
   await publish(server, { name: 'now', channel: 'cache-x', data: 'old' });
   assert.strictEqual((await firstOf(server, 'cache-x'))[0].data, 'old');
   await publish(server, { name: 'now', channel: 'cache-x', data: 'd'.repeat(5000) });
@@ -152,7 +152,7 @@ test('an event too large to be kept leaves no older one behind', withServer({ wo
   assert.strictEqual(first.event === 'now', cache !== undefined, 'the socket and info=cache agree');
 }));
 
-test('cache_max_kb bounds what occupied channels keep, and sockets and info=cache agree', withServer({ workers: 2, cache_max_kb: 64 }, async (server) => {
+test('cache_max_kb bounds what occupied channels keep, and sockets and info=cache agree', withServer({ ...local, workers: 2, cache_max_kb: 64 }, async (server) => {
   const data = 'd'.repeat(5000);
   const inside = await server.client();
   for (let i = 0; i < 30; i++) await inside.enter(`cache-${i}`);

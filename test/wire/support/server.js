@@ -256,4 +256,7 @@ async function run(args, options = {}) {
   return { ...how, out: server.out, err: server.text };
 }
 
-module.exports = { Server, start, withServer, run, write, scratch, app, freePort, BIN };
+/** A node by itself, whatever MUSTER_TEST_ADAPTER says: for what only such a one does. */
+const local = { adapter: { driver: 'local' } };
+
+module.exports = { local, Server, start, withServer, run, write, scratch, app, freePort, BIN };
