@@ -69,6 +69,9 @@ struct adapter_sink {
     void (*opened)(void *context, uint64_t channel_id, const struct adapter_kept *kept);
     /* The next event of the channel's order. */
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
+    /* How many subscriptions the channel has on all nodes now, where nodes share it and
+     * its kind wants to know. mine: this node's have changed. */
+    void (*count)(void *context, uint64_t channel_id, unsigned total, bool mine);
     /* Adds what this node knows of the channels that a query asks about. */
     void (*facts)(void *context, const struct lookup_query *q, struct lookup_answer *a);
     /* Any thread: has fn(arg, true) called on the home's thread, or fn(arg, false) on

@@ -90,11 +90,27 @@ static const char *decode_push(struct slice m, struct push *p)
     return NULL;
 }
 
+/* `C 12 <nid>` */
+static const char *decode_count(struct slice m, struct redis_count *c)
+{
+    struct text_reader r = {{m.p + 1, m.n - 1}, true};
+
+    text_literal(&r, ' ');
+    c->total = text_read_decimal(&r);
+    text_literal(&r, ' ');
+    c->nid = text_read_hex16(&r);
+    return r.ok && !r.rest.n ? NULL : "a count that can't be read";
+}
+
 const char *redis_message_decode(struct slice message, struct redis_message *out)
 {
     if (message.n && strchr("A+-R", message.p[0]) && message.p[0]) {
         out->kind = MESSAGE_PUSH;
         return decode_push(message, &out->push);
+    }
+    if (message.n && message.p[0] == 'C') {
+        out->kind = MESSAGE_COUNT;
+        return decode_count(message, &out->count);
     }
     if (message.n < HEADER || message.p[0] != EVENT_VERSION)
         return "a message of an unknown form";

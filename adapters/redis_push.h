@@ -29,12 +29,18 @@ struct redis_event {
 /** Appends the event's message; kept is ignored: it's the script's. */
 void redis_event_encode(const struct redis_event *e, struct buf *to);
 
-enum redis_message_kind { MESSAGE_PUSH, MESSAGE_EVENT };
+/* How many subscriptions the channel has on all nodes, since nid's have changed. */
+struct redis_count {
+    uint64_t total, nid;
+};
+
+enum redis_message_kind { MESSAGE_PUSH, MESSAGE_COUNT, MESSAGE_EVENT };
 
 struct redis_message {
     enum redis_message_kind kind;
     union {
         struct push push;
+        struct redis_count count;
         struct redis_event event;
     };
 };

@@ -176,6 +176,14 @@ static void take_event(struct seat *s, struct shared_channel *c,
         foreign(s, c, e);
 }
 
+static void take_count(struct seat *s, const struct shared_channel *c,
+                       const struct redis_count *count)
+{
+    if (shared_life(c))
+        s->sink->count(s->context, shared_life(c), (unsigned)count->total,
+                       count->nid == shared_nid(s->shared));
+}
+
 static void fail(struct seat *s, const struct incoming *in, const char *why)
 {
     log_error("redis.bad_reply", "error=%s", why);
@@ -193,6 +201,8 @@ static void take_message(struct seat *s, const struct incoming *in)
                   SLICE_ARG(c ? shared_name(c) : SLICE("?")), why);
     else if (c && m.kind == MESSAGE_PUSH)
         shared_push(c, &m.push, clock_ms());
+    else if (c && m.kind == MESSAGE_COUNT)
+        take_count(s, c, &m.count);
     else if (c)
         take_event(s, c, &m.event);
 }

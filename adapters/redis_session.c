@@ -130,14 +130,17 @@ void session_close(struct redis_link *l, const char *why)
         l->sink->down(l->context, why);
 }
 
+/* The first attempts of a row are logged, then fewer and fewer. */
 static void log_failure(const struct redis_link *l, bool was_up)
 {
-    if (l->failing_by_name)
-        log_error("redis.refused", "error=%s attempt=%u", l->failing, l->attempts + 1);
-    else if (was_up)
+    bool shown = (l->attempts & (l->attempts - 1)) == 0;
+
+    if (was_up)
         log_error("redis.down", "generation=%llu error=%s",
                   (unsigned long long)l->generation, l->failing);
-    else if ((l->attempts & (l->attempts - 1)) == 0) /* the first, then fewer and fewer */
+    else if (shown && l->failing_by_name)
+        log_error("redis.refused", "error=%s attempt=%u", l->failing, l->attempts + 1);
+    else if (shown)
         log_warn("redis.connect_failed", "error=%s attempt=%u", l->failing,
                  l->attempts + 1);
 }

@@ -23,10 +23,12 @@ static inline bool version_eq(struct version a, struct version b)
     return a.seq == b.seq && a.nonce == b.nonce;
 }
 
-/* Which webhooks an operation may cause: who is told when is decided by the script. */
+/* What an operation causes beside its change: who is told when is decided by the script.
+ */
 enum exchange_webhook {
-    WANT_OCCUPIED = 1, /* channel_occupied and channel_vacated */
-    WANT_MEMBERS = 2,  /* member_added and member_removed */
+    WANT_OCCUPIED = 1, /* webhooks channel_occupied and channel_vacated */
+    WANT_MEMBERS = 2,  /* webhooks member_added and member_removed */
+    WANT_COUNT = 4,    /* each new count of subscriptions of all nodes is published */
 };
 
 enum op_kind {

@@ -318,6 +318,15 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
         home_channel_deliver(c, e->frame, e->except);
 }
 
+/* The adapter: all nodes' subscriptions. */
+static void count(void *context, uint64_t channel_id, unsigned total, bool mine)
+{
+    struct home_channel *c = home_channel_by_id(context, channel_id);
+
+    if (c)
+        home_count_is(c, total, mine);
+}
+
 static void add_member(const struct member *m, void *answer)
 {
     lookup_add_member(answer, m->id);
@@ -411,7 +420,7 @@ void home_tick(struct home *h, uint64_t now)
 void home_init(struct home *h, struct worker *w, struct adapter *adapter,
                unsigned n_workers)
 {
-    static const struct adapter_sink sink = {opened, event, facts, run_here};
+    static const struct adapter_sink sink = {opened, event, count, facts, run_here};
 
     h->worker = w;
     h->adapter = adapter;

@@ -18,6 +18,9 @@ struct home_channel {
     struct list admitting; /* subscriptions that are let in, until they are told */
     unsigned n_subs;       /* waiting ones too */
     unsigned n_admitted;
+    unsigned total;              /* subscriptions on all nodes, as they are told */
+    bool total_due;              /* it came before anybody was admitted */
+    bool total_mine;             /* it is this node that says so to webhooks */
     bool occupied;               /* as webhooks were told */
     enum presence_exit leaving;  /* the way in which members go, while presence says so */
     struct presence *presence;   /* presence kinds and users' channels, else NULL */
@@ -75,8 +78,12 @@ void home_sub_drop(struct home_sub *s);
 struct presence *home_presence_alloc(struct home_channel *c);
 /** subscription_succeeded at this moment; borrowed from the channel. */
 struct frame *home_succeeded_frame(struct home_channel *c);
-/** The number of subscribers has changed (PROTOCOL.md 2, subscription_count). */
+/** Whether its clients are told how many they are (PROTOCOL.md 2, subscription_count). */
+bool home_counts(const struct home_channel *c);
+/** This node's number of subscribers has changed: by itself, that is the number. */
 void home_count_changed(struct home_channel *c);
+/** All nodes' has. mine: it is this node that says so to webhooks. */
+void home_count_is(struct home_channel *c, unsigned total, bool mine);
 /** Sends what home_count_changed has put off. */
 void home_counts_flush(struct home *h);
 

@@ -114,19 +114,39 @@ struct frame *home_succeeded_frame(struct home_channel *c)
 
 static void send_count(struct home_channel *c)
 {
-    struct frame *f = encode_subscription_count(c->life.name, c->n_admitted);
+    struct frame *f = encode_subscription_count(c->life.name, c->total);
 
     home_channel_deliver(c, f, nobody);
     frame_release(f);
-    home_webhook_count(c);
+    if (c->total_mine)
+        home_webhook_count(c);
+    c->total_mine = false;
+}
+
+bool home_counts(const struct home_channel *c)
+{
+    return c->app->conf->enable_subscription_count && !c->presence &&
+           !channel_is_encrypted(c->kind) && c->kind != CHANNEL_USER;
 }
 
 void home_count_changed(struct home_channel *c)
 {
-    if (!c->app->conf->enable_subscription_count || c->presence ||
-        channel_is_encrypted(c->kind) || c->kind == CHANNEL_USER)
+    if (!c->home->adapter->shared)
+        home_count_is(c, c->n_admitted, true);
+    else if (c->total_due && c->n_admitted)
+        home_count_is(c, c->total, false);
+}
+
+void home_count_is(struct home_channel *c, unsigned total, bool mine)
+{
+    if (!home_counts(c))
         return;
-    if (c->n_admitted <= COUNT_EACH_CHANGE_UP_TO) {
+    c->total = total;
+    c->total_mine |= mine;
+    c->total_due = !c->n_admitted && c->home->adapter->shared;
+    if (c->total_due)
+        return;
+    if (total <= COUNT_EACH_CHANGE_UP_TO) {
         list_remove(&c->counts); /* what was put off is said by this one */
         send_count(c);
     } else if (list_empty(&c->counts)) {

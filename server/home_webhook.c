@@ -119,6 +119,8 @@ struct shared_kind home_webhook_kind(const struct home_channel *c)
         if (webhooks_want(out, c->app->index, wants[i].event, c->life.name))
             kind.webhooks |= wants[i].want;
     }
+    if (home_counts(c))
+        kind.webhooks |= WANT_COUNT;
     return kind;
 }
 
@@ -205,7 +207,7 @@ void home_webhook_count(struct home_channel *c)
 {
     struct webhook_event e = make(c, CONF_WEBHOOK_SUBSCRIPTION_COUNT, SLICE_NONE);
 
-    e.count = c->n_admitted;
+    e.count = c->total;
     if (concerned(c, e.type, e.type))
         send(hooks_of(c), webhook_event_alloc(&e));
 }

@@ -77,6 +77,7 @@ local function count(ch, n, hash, flags, delay)
     end
     forget_flags(ch)
   end
+  if n ~= old and wants(flags, 4) then publish_count(ch) end
   if n ~= old then redis.call('HINCRBY', X, '#', text_of((n - old) * hash + 0)) end
   return 'N'
 end

@@ -82,10 +82,17 @@ local function webhook(kind, ch, user, delay)
   if delay > 0 then redis.call('HSET', P, kind .. what, token) end
 end
 
--- Flags: 1 occupied and vacated, 2 added and removed. Those of a channel that nid has part
--- in stand in X, for whoever reaps it.
+-- Flags: 1 occupied and vacated, 2 added and removed, 4 counts. Those of a channel that nid
+-- has part in stand in X, for whoever reaps it.
 local function wants(flags, which)
-  return which == 1 and flags % 2 == 1 or which == 2 and flags >= 2
+  return math.floor(flags / which) % 2 == 1
+end
+
+-- Says how many subscriptions the channel has on all nodes.
+local function publish_count(ch)
+  local total = 0
+  for _, n in ipairs(redis.call('HVALS', base .. 's:' .. ch)) do total = total + tonumber(n) end
+  redis.call('PUBLISH', base .. 'c:' .. ch, 'C ' .. text_of(total) .. ' ' .. nid)
 end
 
 local function vacate(ch, flags, delay)

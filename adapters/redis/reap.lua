@@ -38,6 +38,8 @@ for _, name in ipairs(redis.call('HKEYS', X)) do
       counts = counts + 1
       if redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0 then
         vacate(ch, flags_of(ch), delay)
+      elseif wants(flags_of(ch), 4) then
+        publish_count(ch)
       end
     end
     redis.call('HDEL', X, name)

@@ -85,7 +85,7 @@ static void run(void *context, void (*fn)(void *arg, bool alive), void *arg)
     fn(arg, true);
 }
 
-static const struct adapter_sink sink = {opened, event, facts, run};
+static const struct adapter_sink sink = {opened, event, NULL, facts, run};
 
 static struct adapter_channel lobby = {
     .id = 1, .home = 0, .app = {"app", 3}, .name = {"lobby", 5}};
