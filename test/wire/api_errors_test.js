@@ -121,6 +121,8 @@ test('bad questions: 400 with the reason', withServer({}, async (server) => {
     ['/channels/room/users', {}, /presence channels/],
     ['/channels/private-x/users', {}, /presence channels/],
     ['/channels/presence-/users', {}, /Invalid channel/],
+    ['/channels', { info: 'cache', filter_by_prefix: 'p'.repeat(5000) }, /cache/], // long, and read to its end
+    ['/channels', { filter_by_prefix: 'p'.repeat(9000) }, /query string is longer than 8192 bytes/],
   ]) {
     const { status, text: answer } = await call(server, 'GET', path, { params });
     assert.strictEqual(status, 400, `${path} ${JSON.stringify(params)}: ${answer}`);
