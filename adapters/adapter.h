@@ -79,6 +79,15 @@ struct adapter_sink {
     void (*run)(void *context, void (*fn)(void *arg, bool alive), void *arg);
 };
 
+/* How an adapter that nodes share gets on, since its start. */
+struct adapter_figures {
+    uint64_t commands;    /* sent to Redis */
+    uint64_t messages;    /* that came back by pub/sub */
+    uint64_t reconnects;  /* of its links */
+    uint64_t renames;     /* times that this node was declared dead, or a clone */
+    uint64_t unconfirmed; /* events of this node whose echo was not waited for */
+};
+
 /* Whether what is published now reaches the other nodes. */
 enum adapter_state {
     ADAPTER_UP,
@@ -122,6 +131,7 @@ struct adapter_ops {
     void (*turn_ends)(struct adapter *a, unsigned home);
     void (*tick)(struct adapter *a, unsigned home, uint64_t now);
     enum adapter_state (*state)(struct adapter *a);
+    void (*figures)(struct adapter *a, struct adapter_figures *f);
     void (*free)(struct adapter *a);
 };
 
@@ -219,6 +229,12 @@ static inline void adapter_cached(struct adapter *a, unsigned home,
                                   struct adapter_cached *c)
 {
     a->ops->cached(a, home, c);
+}
+
+/** Any thread. */
+static inline void adapter_figures(struct adapter *a, struct adapter_figures *f)
+{
+    a->ops->figures(a, f);
 }
 
 /** After every thread has ended. */

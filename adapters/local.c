@@ -188,6 +188,12 @@ static void cached(struct adapter *a, unsigned home, struct adapter_cached *c)
     *c = (struct adapter_cached){k->by_name.n, k->bytes};
 }
 
+static void figures(struct adapter *a, struct adapter_figures *f)
+{
+    (void)a;
+    *f = (struct adapter_figures){0};
+}
+
 static void local_free(struct adapter *a)
 {
     struct local *l = (struct local *)a;
@@ -214,6 +220,7 @@ struct adapter *local_adapter_alloc(unsigned homes, size_t kept_bytes)
         .turn_ends = turn_ends,
         .tick = tick,
         .state = state,
+        .figures = figures,
         .free = local_free,
     };
     struct local *l = xcalloc(1, sizeof *l + homes * sizeof l->seats[0]);

@@ -110,6 +110,22 @@ static enum adapter_state state(struct adapter *a)
                : ADAPTER_SILENT;
 }
 
+static void figures(struct adapter *a, struct adapter_figures *f)
+{
+    struct redis *r = redis_of(a);
+    struct redis_link_figures link;
+
+    redis_link_figures(r->link, &link);
+    *f = (struct adapter_figures){
+        .commands = link.commands,
+        .messages = link.messages,
+        .reconnects = link.reconnects,
+        .renames = atomic_load_explicit(&r->renames, memory_order_relaxed)};
+    for (unsigned i = 0; i < r->conf.homes; i++)
+        f->unconfirmed +=
+            atomic_load_explicit(&r->seats[i].unconfirmed, memory_order_relaxed);
+}
+
 static void redis_free(struct adapter *a)
 {
     struct redis *r = redis_of(a);
@@ -140,6 +156,7 @@ struct adapter *redis_adapter_alloc(const struct redis_adapter_conf *conf)
         .turn_ends = turn_ends,
         .tick = tick,
         .state = state,
+        .figures = figures,
         .free = redis_free,
     };
     struct redis *r = xcalloc(1, sizeof *r + conf->homes * sizeof r->seats[0]);

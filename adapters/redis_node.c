@@ -222,7 +222,11 @@ static uint64_t random_number(void *context)
 
 static void renamed(void *context, uint64_t nid)
 {
+    struct redis *r = context;
+
     log_nid(false, "cluster.nid", nid);
+    if (r->liveness) /* not its first name */
+        atomic_fetch_add_explicit(&r->renames, 1, memory_order_relaxed);
     tell_all(context, INCOMING_RENAMED, nid);
 }
 

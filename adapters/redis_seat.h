@@ -47,6 +47,7 @@ struct seat {
     void *context;
     struct shared *shared;
     uint64_t generation;                       /* of the links, as this thread knows it */
+    _Atomic uint64_t unconfirmed;              /* written by the home's thread */
     struct incoming *gathered, **gathered_end; /* the link's thread's */
 };
 
@@ -57,9 +58,10 @@ struct redis {
     struct redis_link *link;
     struct liveness *liveness; /* the link's thread's */
     struct redis_webhooker *webhooks;
-    _Atomic uint64_t fenced; /* a nid that a home was refused under; 0 none */
-    _Atomic bool leaving;    /* this node is about to exit */
-    _Atomic bool heard;      /* both links are up and proven */
+    _Atomic uint64_t fenced;  /* a nid that a home was refused under; 0 none */
+    _Atomic uint64_t renames; /* written by the link's thread */
+    _Atomic bool leaving;     /* this node is about to exit */
+    _Atomic bool heard;       /* both links are up and proven */
     bool started;
     struct seat seats[]; /* by home */
 };

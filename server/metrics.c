@@ -304,6 +304,23 @@ static void add_node(struct buf *out, const struct node *n)
            atomic_load(&n->stopping));
 }
 
+static void add_cluster(struct buf *out, const struct node *n)
+{
+    struct adapter_figures f;
+
+    adapter_figures(n->adapter, &f);
+    single(out, "muster_redis_commands_total", "counter", "Commands sent to Redis.",
+           f.commands);
+    single(out, "muster_redis_messages_total", "counter", "Messages by Redis's pub/sub.",
+           f.messages);
+    single(out, "muster_redis_reconnects_total", "counter",
+           "Times that the links to Redis were made anew.", f.reconnects);
+    single(out, "muster_node_renames_total", "counter",
+           "Times that the cluster took this node for dead.", f.renames);
+    single(out, "muster_unconfirmed_events_total", "counter",
+           "Events that other nodes may have missed.", f.unconfirmed);
+}
+
 static void add_process(struct buf *out, const struct node *n)
 {
     struct process_figures p;
@@ -328,5 +345,6 @@ void metrics_write(struct buf *out, const struct node *n, const struct gauges *g
     add_http(out, n);
     add_webhooks(out, n);
     add_workers(out, n);
+    add_cluster(out, n);
     add_process(out, n);
 }
