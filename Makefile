@@ -85,7 +85,10 @@ unit: $(UNIT)
 
 $(BUILD)/test/%: test/unit/%.c $(BUILD)/libmuster.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libmuster.a $(LDLIBS) -lcmocka
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o %.a,$^) $(LDLIBS) -lcmocka
+
+# The simulator's Redis against a real one.
+$(BUILD)/test/redis_fake_test: $(BUILD)/obj/test/sim/fake_redis.o $(BUILD)/obj/test/sim/memory.o
 
 load: $(LOAD)
 

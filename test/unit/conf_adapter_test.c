@@ -1,0 +1,89 @@
+/* The keys of what connects nodes. */
+#include "test/unit/conf_loaded.h"
+
+#include "conf/check.h"
+
+static void a_node_is_by_itself_unless_it_is_told_otherwise(void **state)
+{
+    struct loaded l = load("{}", TEXT_JSON, "c", no_environment);
+
+    (void)state;
+    assert_int_equal(l.err, ERR_NONE);
+    assert_int_equal(l.conf->adapter_driver, CONF_ADAPTER_LOCAL);
+    assert_string_equal(l.conf->redis.host, "127.0.0.1");
+    assert_int_equal(l.conf->redis.port, 6379);
+    assert_string_equal(l.conf->redis.prefix, "muster:");
+    assert_true(l.conf->redis.required);
+    loaded_fini(&l);
+}
+
+static void redis_is_set_by_a_file_and_by_variables(void **state)
+{
+    static const char *const environment[] = {"MUSTER_ADAPTER_REDIS_HOST=redis.example",
+                                              "MUSTER_ADAPTER_REDIS_PASSWORD=hush", NULL};
+    struct loaded l =
+        load("adapter: { driver = \"redis\"; redis: { host = \"other\"; port = "
+             "7000; db = 3; tls = true; required = false; }; };",
+             TEXT_LIBCONFIG, "c", environment);
+
+    (void)state;
+    assert_int_equal(l.err, ERR_NONE);
+    assert_int_equal(l.conf->adapter_driver, CONF_ADAPTER_REDIS);
+    assert_string_equal(l.conf->redis.host, "redis.example");
+    assert_string_equal(l.conf->redis.password, "hush");
+    assert_int_equal(l.conf->redis.port, 7000);
+    assert_int_equal(l.conf->redis.db, 3);
+    assert_true(l.conf->redis.tls && !l.conf->redis.required);
+    loaded_fini(&l);
+}
+
+static void what_is_wrong_is_named_with_what_was_meant(void **state)
+{
+    (void)state;
+    assert_refused(
+        load("{\"adapter\":{\"driver\":\"reddis\"}}", TEXT_JSON, "c", no_environment),
+        "redis");
+    assert_refused(load("{\"adapter\":{\"redis\":{\"pasword\":\"x\"}}}", TEXT_JSON, "c",
+                        no_environment),
+                   "the nearest known one is adapter.redis.password");
+    assert_refused(
+        load("{\"adapter\":{\"redis\":{\"port\":0}}}", TEXT_JSON, "c", no_environment),
+        "adapter.redis.port");
+    assert_refused(load("{\"adapter\":{\"redis\":{\"prefix\":\"a{b}\"}}}", TEXT_JSON, "c",
+                        no_environment),
+                   "adapter.redis.prefix: may hold only");
+}
+
+static void the_password_is_told_in_no_message(void **state)
+{
+    static const char *const environment[] = {"MUSTER_ADAPTER_REDIS_PASSWORD=hush\n",
+                                              NULL};
+    struct loaded l = load("{\"adapter\":{\"redis\":{\"password\":\"hush\\u0001\"}}}",
+                           TEXT_JSON, "c", environment);
+
+    (void)state;
+    assert_null(strstr(l.problems.p, "hush"));
+    assert_refused(l, "adapter.redis.password: must not hold control bytes");
+}
+
+/* Keys are `{px<k>}<letter>:<app>:<channel>`: a colon in an app's id would make two names
+ * one. */
+static void an_apps_id_has_no_colon(void **state)
+{
+    (void)state;
+    assert_non_null(check_token("a:b"));
+    assert_null(check_token("a-b_c.d~e"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_node_is_by_itself_unless_it_is_told_otherwise),
+        TEST(redis_is_set_by_a_file_and_by_variables),
+        TEST(what_is_wrong_is_named_with_what_was_meant),
+        TEST(the_password_is_told_in_no_message),
+        TEST(an_apps_id_has_no_colon),
+    };
+
+    return cmocka_run_group_tests_name("conf_adapter", tests, NULL, NULL);
+}

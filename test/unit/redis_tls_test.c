@@ -1,0 +1,189 @@
+/* TLS to Redis: with a build that can, against a Redis with a certificate of the test's
+ * own; with one that can't, that it says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#include "adapters/redis_link.h"
+#include "test/unit/redis_server.h"
+
+static void up(void *context, uint64_t generation)
+{
+    (void)context, (void)generation;
+}
+
+static void down(void *context, const char *why)
+{
+    (void)context, (void)why;
+}
+
+static void degraded(void *context, bool is_degraded)
+{
+    (void)context, (void)is_degraded;
+}
+
+static void subscribed(void *context, uint64_t generation, void *owner, uint64_t id)
+{
+    (void)context, (void)generation, (void)owner, (void)id;
+}
+
+static void message(void *context, void *owner, uint64_t id, struct slice name,
+                    struct slice payload)
+{
+    (void)context, (void)owner, (void)id, (void)name, (void)payload;
+}
+
+static void turn(void *context)
+{
+    (void)context;
+}
+
+static const struct redis_link_sink sink = {.up = up,
+                                            .down = down,
+                                            .degraded = degraded,
+                                            .subscribed = subscribed,
+                                            .message = message,
+                                            .turn = turn};
+
+static enum err start_link(const struct redis_link_conf *conf, struct buf *why)
+{
+    struct redis_keys keys;
+    struct redis_link *l;
+    const char *said = "";
+    enum err err;
+
+    redis_keys_init(&keys, "t:");
+    l = redis_link_alloc(conf, &keys, &sink, NULL);
+    err = redis_link_start(l);
+    if (!err)
+        err = redis_link_await(l, 1500, &said);
+    why->n = 0;
+    buf_addf(why, "%s", said);
+    redis_link_stop(l);
+    redis_link_free(l);
+    return err;
+}
+
+static void a_socket_and_tls_do_not_go_together(void **state)
+{
+    const struct redis_link_conf conf = {.host = "localhost",
+                                         .port = 1,
+                                         .unix_socket = "x",
+                                         .username = "",
+                                         .password = "",
+                                         .tls = true};
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(start_link(&conf, &why), ERR_INVALID);
+    buf_fini(&why);
+}
+
+#ifdef MUSTER_REDIS_TLS
+
+static unsigned free_port(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    close(fd);
+    return ntohs(a.sin_port);
+}
+
+static void make_certificate(const char *folder)
+{
+    char command[512];
+
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+             "-days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
+             "-keyout %s/key -out %s/cert 2>/dev/null",
+             folder, folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void the_certificate_must_be_known_and_bear_the_name(void **state)
+{
+    struct redis_server server;
+    struct redis_link_conf conf = {.host = "localhost",
+                                   .port = free_port(),
+                                   .unix_socket = "",
+                                   .username = "",
+                                   .password = "",
+                                   .tls = true};
+    char more[512], certificate[128];
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    redis_server_start(&server, "");
+    redis_server_kill(&server);
+    make_certificate(server.folder);
+    snprintf(certificate, sizeof certificate, "%s/cert", server.folder);
+    snprintf(more, sizeof more,
+             "--tls-port %u --tls-cert-file %s/cert --tls-key-file %s/key "
+             "--tls-ca-cert-file %s/cert --tls-auth-clients no",
+             conf.port, server.folder, server.folder, server.folder);
+    redis_server_run(&server, more);
+    setenv("SSL_CERT_FILE", certificate, 1);
+    assert_int_equal(start_link(&conf, &why), ERR_NONE);
+    conf.host = "127.0.0.1"; /* isn't in it */
+    assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
+    assert_non_null(strstr(buf_cstr(&why), "address mismatch"));
+    conf.host = "localhost";
+    setenv("SSL_CERT_FILE", "/etc/hosts", 1);
+    assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
+    assert_non_null(strstr(buf_cstr(&why), "self-signed certificate"));
+    unsetenv("SSL_CERT_FILE");
+    conf.tls = false; /* plain words to a TLS port */
+    assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
+    unlink(certificate);
+    snprintf(certificate, sizeof certificate, "%s/key", server.folder);
+    unlink(certificate);
+    redis_server_end(&server);
+    buf_fini(&why);
+}
+
+#else
+
+static void a_build_without_tls_says_so(void **state)
+{
+    const struct redis_link_conf conf = {.host = "localhost",
+                                         .port = 1,
+                                         .unix_socket = "",
+                                         .username = "",
+                                         .password = "",
+                                         .tls = true};
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    assert_int_equal(start_link(&conf, &why), ERR_INVALID);
+    buf_fini(&why);
+}
+
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_socket_and_tls_do_not_go_together),
+#ifdef MUSTER_REDIS_TLS
+        cmocka_unit_test(the_certificate_must_be_known_and_bear_the_name),
+#else
+        cmocka_unit_test(a_build_without_tls_says_so),
+#endif
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests_name("redis_tls", tests, NULL, NULL);
+}
