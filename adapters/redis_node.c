@@ -258,12 +258,26 @@ static void heard(struct redis *r, bool yes)
     atomic_store_explicit(&r->heard, yes, memory_order_relaxed);
 }
 
+static void tick(void *context)
+{
+    struct redis *r = context;
+    uint64_t nid = atomic_exchange(&r->fenced, 0);
+
+    if (nid)
+        liveness_fenced(r->liveness, nid);
+    if (atomic_load(&r->leaving))
+        liveness_bye(r->liveness);
+    liveness_tick(r->liveness, clock_ms(), r->conf.stalled(r->conf.context));
+    redis_webhook_tick(r, clock_ms());
+}
+
 static void up(void *context, uint64_t generation)
 {
     struct redis *r = context;
 
     tell_all(r, INCOMING_UP, generation);
     liveness_link_up(r->liveness, clock_ms());
+    tick(r); /* a node that has just come may do nothing before its first heartbeat */
     heard(r, true);
 }
 
@@ -304,19 +318,6 @@ static void message(void *context, void *owner, uint64_t id, struct slice name,
     in->channel = id;
     memcpy(in->bytes, payload.p, payload.n);
     redis_gather(owner, in);
-}
-
-static void tick(void *context)
-{
-    struct redis *r = context;
-    uint64_t nid = atomic_exchange(&r->fenced, 0);
-
-    if (nid)
-        liveness_fenced(r->liveness, nid);
-    if (atomic_load(&r->leaving))
-        liveness_bye(r->liveness);
-    liveness_tick(r->liveness, clock_ms(), r->conf.stalled(r->conf.context));
-    redis_webhook_tick(r, clock_ms());
 }
 
 const struct redis_link_sink redis_node_sink = {
