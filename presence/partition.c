@@ -314,6 +314,7 @@ void partition_renamed(struct partition *p)
 {
     sweep(p, KNOWN_NOT, 0);
     p->number = 0;
+    p->epoch = 0; /* nothing is asserted under it that could be lost */
     p->must_verify = true;
 }
 
@@ -338,6 +339,7 @@ static bool epoch_changed(struct partition *p, uint64_t epoch)
     if (!changed)
         return false;
     sweep(p, KNOWN_UNSURE, 0);
+    p->hold_until = p->shared->now + HOLD_EPOCH_MS;
     hmap_each(&p->channels, resync_channel, NULL);
     p->recheck = true; /* an older history may also hold what we have given up */
     return true;

@@ -8,6 +8,9 @@
 #include "presence/shared_ablation.h"
 #include "presence/shared_channel.h"
 
+/* A push that is older than the time after which silent links are given up. */
+enum { CAUGHT_MS = 10000 };
+
 void presence_init(struct presence *p, struct presence_rules rules, struct hash_seed seed,
                    const struct presence_sink *sink, void *context)
 {
@@ -375,12 +378,49 @@ static void let_in_user(struct presence *p, struct slice user)
         let_in(p, r);
 }
 
+static void find_held(struct hmap_node *node, void *context)
+{
+    if (CONTAINER_OF(node, struct member, by_id)->n_nids)
+        *(bool *)context = true;
+}
+
+bool presence_is_void(struct presence *p)
+{
+    bool held = false;
+
+    hmap_each(&p->view.by_id, find_held, &held);
+    return !held;
+}
+
+/* A channel that nobody has held for a minute has lost its version: the next join counts
+ * from 1 again. To those who only watch it that is no gap. Soon after a snapshot it may
+ * as well be older than that: another snapshot tells. False: the push is done with. */
+static bool begins_anew(struct presence *p, const struct push *push, uint64_t now)
+{
+    struct replica *r = &p->replica;
+
+    if (now >= r->caught)
+        r->catching = false;
+    if (!r->live || push->at.seq != 1 || push->prev_nonce || r->at.seq <= 1)
+        return true;
+    if (!presence_is_void(p))
+        return true;
+    if (r->catching) {
+        shared_want_snapshot(p->shared);
+        return false;
+    }
+    r->at = (struct version){0, 0};
+    return true;
+}
+
 void presence_push(struct presence *p, const struct push *push, uint64_t now)
 {
     struct member *m;
 
     if (push->at.seq > p->replica.passed)
         p->replica.passed = push->at.seq;
+    if (!begins_anew(p, push, now))
+        return;
     switch (replica_judge(&p->replica, push, ablated(p, ABLATE_CHAIN))) {
     case REPLICA_IGNORE:
         if (push->nid == own_nid(p))
@@ -469,6 +509,7 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
         return;
     }
     hmap_each(&p->view.by_id, forget_unmarked, p);
+    r->caught = now + CAUGHT_MS;
     if (!replica_finish(r, apply_early, p)) {
         resync(p, now);
         return;

@@ -100,6 +100,8 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
 /** The join that stands for this reference is acknowledged: who waits for it may come in
  * as soon as the replica has reached it. */
 void presence_held(struct presence *p, struct reference *r, uint64_t now);
+/** True if no node holds anybody, as far as the replica knows. */
+bool presence_is_void(struct presence *p);
 /** The replica is what Redis has; a push that somebody still waits for was lost. */
 void presence_in_step(struct presence *p);
 /** It was refused as full. */

@@ -32,6 +32,7 @@ struct shared *shared_alloc(const struct shared_pipe *pipe,
     s->sink = sink;
     s->context = context;
     s->seed = seed;
+    s->first_number = s->next_number = pipe->random(context) >> 24;
     hmap_init(&s->by_id);
     list_init(&s->busy);
     list_init(&s->idle);
@@ -163,6 +164,11 @@ bool shared_opened(const struct shared_channel *c)
     return c->opened;
 }
 
+uint64_t shared_unconfirmed(const struct shared *s)
+{
+    return s->unconfirmed;
+}
+
 uint64_t shared_nid(const struct shared *s)
 {
     return s->nid;
@@ -217,6 +223,7 @@ static void deliver_waiting(struct shared_channel *c, bool only_lost)
         if (only_lost && (!e->generation || e->generation == generation))
             return;
         c->direct_upto = e->number;
+        c->shared->unconfirmed += c->life != 0;
         deliver(c, e);
     }
 }
@@ -227,19 +234,8 @@ static void send_event(struct shared_channel *c, struct shared_event *e)
     c->shared->pipe->publish(c->shared->context, c, e);
 }
 
-/* A nid that isn't acknowledged yet may be another's: its events would be taken for his.
- */
-static bool may_publish(const struct shared_channel *c)
-{
-    const struct shared *s = c->shared;
-
-    return s->generation && s->ready && (c->subscribed || c->direct);
-}
-
 static void send_waiting(struct shared_channel *c)
 {
-    if (!may_publish(c))
-        return;
     for (struct list *at = c->events.next; at != &c->events; at = at->next) {
         struct shared_event *e = CONTAINER_OF(at, struct shared_event, waiting);
 
@@ -256,14 +252,17 @@ void shared_publish(struct shared_channel *c, struct shared_event *e)
     e->generation = 0;
     list_init(&e->waiting);
     list_append(&c->events, &e->waiting);
-    if (may_publish(c))
+    if (s->generation && (c->subscribed || c->direct))
         send_event(c, e);
     if (c->direct)
         deliver_waiting(c, false);
 }
 
-static bool is_mine(const struct shared *s, uint64_t nid)
+/* A nid alone doesn't tell: a clone may have had it, too. */
+static bool is_mine(const struct shared *s, uint64_t nid, uint64_t number)
 {
+    if (number <= s->first_number || number > s->next_number)
+        return false;
     for (unsigned i = 0; i < s->n_old && i < 8; i++) {
         if (s->old_nids[i] == nid)
             return true;
@@ -273,7 +272,7 @@ static bool is_mine(const struct shared *s, uint64_t nid)
 
 bool shared_echo(struct shared_channel *c, uint64_t nid, uint64_t number)
 {
-    if (!is_mine(c->shared, nid))
+    if (!is_mine(c->shared, nid, number))
         return false;
     if (c->shared->ablation & ABLATE_ECHO)
         return number > c->direct_upto ? (deliver_waiting(c, false), true) : false;
@@ -347,6 +346,8 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     ask(c);
     if (c->presence) {
         presence_share(c->presence, c, c->direct);
+        presence_hold(c->presence, s->hold_until);
+        presence_hold(c->presence, c->partition->hold_until);
         shared_want_snapshot(c);
         c->check_at = now + ROTATION_MS;
         list_append(&s->rotation, &c->rotation);
@@ -360,7 +361,8 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
     struct shared *s = c->shared;
 
     s->now = now;
-    send_waiting(c);
+    if (s->generation)
+        send_waiting(c);
     c->life = 0;
     c->owner = NULL;
     deliver_waiting(c, false);
@@ -429,13 +431,17 @@ void shared_version(struct shared_channel *c, struct version v, uint64_t now)
     c->checking = false;
     if (!r || !r->live)
         return;
+    if (!v.seq && presence_is_void(c->presence))
+        r->at = v; /* a version ends a minute after the last member */
     if (version_eq(v, r->at)) {
         presence_in_step(c->presence);
         shared_in_step(c);
-    } else if (!moved && (c->check_now || c->suspect)) {
+    } else if (!moved &&
+               (c->check_now || (c->suspect && version_eq(r->at, c->suspected)))) {
         out_of_step(c);
     } else {
-        c->suspect = !moved;
+        c->suspect = !moved; /* a replica that moves again wasn't stuck */
+        c->suspected = r->at;
         c->check_at = now + SUSPICION_MS;
     }
 }
@@ -558,6 +564,8 @@ void shared_link_up(struct shared *s, uint64_t generation, uint64_t now)
     s->now = now;
     shared_link_down(s);
     s->generation = generation;
+    if (generation > 1) /* for lives that begin meanwhile, too */
+        s->hold_until = now + HOLD_LINK_MS;
     each_channel(s, links_are_new);
 }
 
@@ -637,10 +645,10 @@ static void renamed(struct shared_channel *c)
 void shared_renamed(struct shared *s, uint64_t nid, uint64_t now)
 {
     s->now = now;
-    if (s->was_ready)
+    if (s->nid)
         s->old_nids[s->n_old++ % 8] = s->nid;
     s->nid = nid;
-    s->ready = s->was_ready = false;
+    s->ready = false;
     for (unsigned i = 0; i < PARTITIONS; i++)
         partition_renamed(&s->partitions[i]);
     each_channel(s, renamed);
@@ -650,10 +658,9 @@ void shared_ready(struct shared *s, uint64_t nid)
 {
     if (nid != s->nid)
         return;
-    s->ready = s->was_ready = true;
+    s->ready = true;
     for (unsigned i = 0; i < PARTITIONS; i++)
         partition_busy(&s->partitions[i]);
-    each_channel(s, send_waiting);
 }
 
 static void free_reference(struct hmap_node *node, void *context)

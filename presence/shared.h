@@ -135,6 +135,9 @@ bool shared_is_user(const struct shared_channel *c);
 bool shared_subscribed_before(const struct shared_channel *c);
 /** Its life was told so. */
 bool shared_opened(const struct shared_channel *c);
+/** Events that were delivered here without their echo, so far: other nodes may have
+ * missed them. */
+uint64_t shared_unconfirmed(const struct shared *s);
 /** This node's number; 0 not named yet. */
 uint64_t shared_nid(const struct shared *s);
 /** 0: no life. */

@@ -59,18 +59,19 @@ struct shared_channel {
     enum known_state count_state;
     bool count_unclean;
     unsigned listed;
-    uint64_t count_hash;    /* 32 bits */
-    struct list dirty;      /* count, in its partition's list, or alone */
-    struct list snapshot;   /* in its partition's list, or alone */
-    struct list idle;       /* without a life, in shared's list */
-    struct list rotation;   /* presence channels, in shared's list */
-    struct list holding;    /* those that hold a removal, in shared's list */
-    uint64_t idle_since;    /* ms */
-    uint64_t check_at;      /* ms: when its version is to be compared next */
-    struct version checked; /* the replica's when it was asked for */
-    bool suspect;           /* it differed once: compared again */
-    bool checking;          /* asked, not answered */
-    bool check_now;         /* a difference counts at once (new links, hand-back) */
+    uint64_t count_hash;      /* 32 bits */
+    struct list dirty;        /* count, in its partition's list, or alone */
+    struct list snapshot;     /* in its partition's list, or alone */
+    struct list idle;         /* without a life, in shared's list */
+    struct list rotation;     /* presence channels, in shared's list */
+    struct list holding;      /* those that hold a removal, in shared's list */
+    uint64_t idle_since;      /* ms */
+    uint64_t check_at;        /* ms: when its version is to be compared next */
+    struct version checked;   /* the replica's when it was asked for */
+    bool suspect;             /* it differed once: compared again */
+    struct version suspected; /* the replica's then */
+    bool checking;            /* asked, not answered */
+    bool check_now;           /* a difference counts at once (new links, hand-back) */
 
     struct list events;   /* of this node, in order, until their echo */
     uint64_t direct_upto; /* their echoes are dropped: they were delivered */
@@ -93,11 +94,12 @@ struct partition {
     struct shared *shared;
     unsigned index;
     struct hmap channels, references;
-    uint64_t epoch;  /* 0 unknown, or none */
-    uint64_t number; /* of the last batch */
-    uint64_t sum;    /* of what is KNOWN_HELD */
-    unsigned unsure; /* references and counts that are */
-    unsigned held;   /* and those that are held: something to verify */
+    uint64_t epoch;      /* 0 unknown, or none */
+    uint64_t number;     /* of the last batch */
+    uint64_t sum;        /* of what is KNOWN_HELD */
+    unsigned unsure;     /* references and counts that are */
+    unsigned held;       /* and those that are held: something to verify */
+    uint64_t hold_until; /* ms: removals wait after its keys were lost */
     bool must_verify;
     bool recheck;        /* verify again once nothing is unsure any more */
     unsigned mismatches; /* lists in a row that didn't put the sum right */
@@ -117,14 +119,16 @@ struct shared {
     void *context;
     struct hash_seed seed;
     uint64_t nid;
-    bool ready;          /* batches and events may go out under it */
-    bool was_ready;      /* the present nid, ever */
+    bool ready;          /* batches may go out under it */
     uint64_t generation; /* of the links; 0 down */
     bool degraded;
+    uint64_t unconfirmed; /* events that were delivered without their echo */
     uint64_t now;
-    uint64_t next_number; /* of events, of all channels */
-    uint64_t old_nids[8]; /* a ring */
+    uint64_t next_number;  /* of events, of all channels */
+    uint64_t first_number; /* from somewhere at random on */
+    uint64_t old_nids[8];  /* a ring */
     unsigned n_old;
+    uint64_t hold_until; /* ms: removals wait after the links were down */
     unsigned ablation;
     struct hmap by_id;
     uint64_t next_id;
