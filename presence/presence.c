@@ -6,10 +6,8 @@
 #include <assert.h>
 
 #include "presence/shared_ablation.h"
+#include "presence/presence_parts.h"
 #include "presence/shared_channel.h"
-
-/* A push that is older than the time after which silent links are given up. */
-enum { CAUGHT_MS = 10000 };
 
 void presence_init(struct presence *p, struct presence_rules rules, struct hash_seed seed,
                    const struct presence_sink *sink, void *context)
@@ -28,17 +26,17 @@ void presence_fini(struct presence *p)
     replica_fini(&p->replica);
 }
 
-static uint64_t own_nid(const struct presence *p)
+uint64_t presence_own_nid(const struct presence *p)
 {
     return p->shared ? p->shared->shared->nid : 0;
 }
 
-static bool ablated(const struct presence *p, enum shared_ablation what)
+bool presence_ablated(const struct presence *p, enum shared_ablation what)
 {
     return p->shared && p->shared->shared->ablation & what;
 }
 
-static bool in_grace(const struct member *m)
+bool presence_in_grace(const struct member *m)
 {
     return !m->sockets && m->keep_until;
 }
@@ -48,40 +46,40 @@ static bool in_grace(const struct member *m)
  * it, too. */
 static bool due(const struct presence *p, const struct member *m)
 {
-    bool own = p->shared && member_has_nid(m, own_nid(p));
+    bool own = p->shared && member_has_nid(m, presence_own_nid(p));
 
-    if (m->sockets || in_grace(m) || m->n_nids > (own ? 1u : 0u))
+    if (m->sockets || presence_in_grace(m) || m->n_nids > (own ? 1u : 0u))
         return true;
     return own && !m->left && !p->direct;
 }
 
 static void drop_if_nothing(struct presence *p, struct member *m)
 {
-    if (!member_shown(m) && !m->sockets && !m->n_nids && !in_grace(m))
+    if (!member_shown(m) && !m->sockets && !m->n_nids && !presence_in_grace(m))
         roster_drop(&p->view, m);
 }
 
 static void hide(struct presence *p, struct member *m)
 {
     list_remove(&m->held);
-    m->left = member_has_nid(m, own_nid(p));
+    m->left = member_has_nid(m, presence_own_nid(p));
     p->sink->removed(p->context, m);
     roster_hide(&p->view, m);
 }
 
 /* Says what has changed about the member, and frees it if nothing is left of it. */
-static void update(struct presence *p, struct member *m, uint64_t now)
+void presence_update(struct presence *p, struct member *m, uint64_t now)
 {
     bool shown = member_shown(m);
 
     if (due(p, m)) {
-        if (!in_grace(m))
+        if (!presence_in_grace(m))
             list_remove(&m->held);
         if (!shown) {
             roster_show(&p->view, m);
             p->sink->added(p->context, m);
         }
-    } else if (shown && now < p->hold_until && !ablated(p, ABLATE_HOLD)) {
+    } else if (shown && now < p->hold_until && !presence_ablated(p, ABLATE_HOLD)) {
         if (list_empty(&m->held))
             list_append(&p->going, &m->held);
         shared_hold(p->shared);
@@ -101,10 +99,10 @@ static void update_node(struct hmap_node *node, void *context)
 {
     const struct walk *w = context;
 
-    update(w->presence, CONTAINER_OF(node, struct member, by_id), w->now);
+    presence_update(w->presence, CONTAINER_OF(node, struct member, by_id), w->now);
 }
 
-static void update_all(struct presence *p, uint64_t now)
+void presence_update_all(struct presence *p, uint64_t now)
 {
     struct walk w = {p, now};
 
@@ -127,7 +125,7 @@ static void admit(struct presence *p, struct presence_ref *ref, struct member *m
     m->left = false;
     ref->member = m;
     ref->reference = NULL;
-    update(p, m, 0);
+    presence_update(p, m, 0);
     p->sink->admitted(p->context, ref);
 }
 
@@ -159,16 +157,17 @@ static bool is_through(const struct presence *p, const struct reference *r,
 {
     if (r->state != KNOWN_HELD || !r->wanted || !p->replica.live)
         return false;
-    if (ablated(p, ABLATE_JOIN_SEQ))
+    if (presence_ablated(p, ABLATE_JOIN_SEQ))
         return true;
     /* A snapshot may be ahead of the pushes: what was published before the join must not
      * come after its answer. */
     if (r->pushed && p->replica.passed < r->join_seq)
         return false;
-    return m && member_has_nid(m, own_nid(p)) && p->replica.at.seq >= r->join_seq;
+    return m && member_has_nid(m, presence_own_nid(p)) &&
+           p->replica.at.seq >= r->join_seq;
 }
 
-static void let_in(struct presence *p, struct reference *r)
+void presence_let_in(struct presence *p, struct reference *r)
 {
     struct member *m = roster_find(&p->view, r->user);
 
@@ -198,11 +197,11 @@ void presence_join(struct presence *p, struct presence_ref *ref, struct slice us
     r = reference_want(p->shared, user_id, info);
     list_append(&r->waiting, &ref->waiting);
     ref->reference = r;
-    let_in(p, r);
+    presence_let_in(p, r);
 }
 
 /* Whoever still waits waits for a push. If it doesn't come soon, the version tells. */
-static void expect_push(struct presence *p, const struct reference *r, uint64_t now)
+void presence_expect_push(struct presence *p, const struct reference *r, uint64_t now)
 {
     enum { PUSH_MS = 2000 };
 
@@ -212,8 +211,8 @@ static void expect_push(struct presence *p, const struct reference *r, uint64_t 
 
 void presence_held(struct presence *p, struct reference *r, uint64_t now)
 {
-    let_in(p, r);
-    expect_push(p, r, now);
+    presence_let_in(p, r);
+    presence_expect_push(p, r, now);
 }
 
 void presence_full(struct presence *p, struct reference *r)
@@ -232,7 +231,7 @@ bool presence_has_live(const struct presence *p, struct slice user_id)
 {
     const struct member *m = roster_find(&p->view, user_id);
 
-    return m && (m->sockets || in_grace(m));
+    return m && (m->sockets || presence_in_grace(m));
 }
 
 /* Leaving */
@@ -278,14 +277,14 @@ void presence_leave(struct presence *p, struct presence_ref *ref, enum presence_
     }
     m->keep_until = 0;
     give_up(p, m->id, how == EXIT_UNCLEAN);
-    update(p, m, now);
+    presence_update(p, m, now);
 }
 
-static void grace_over(struct presence *p, struct member *m, uint64_t now)
+void presence_grace_over(struct presence *p, struct member *m, uint64_t now)
 {
     end_grace(m);
     give_up(p, m->id, true);
-    update(p, m, now);
+    presence_update(p, m, now);
 }
 
 void presence_tick(struct presence *p, uint64_t now)
@@ -297,10 +296,10 @@ void presence_tick(struct presence *p, uint64_t now)
 
         next = at->next;
         if (m->keep_until <= now)
-            grace_over(p, m, now);
+            presence_grace_over(p, m, now);
     }
     while (now >= p->hold_until && !list_empty(&p->going))
-        update(p, CONTAINER_OF(p->going.next, struct member, held), now);
+        presence_update(p, CONTAINER_OF(p->going.next, struct member, held), now);
 }
 
 bool presence_empty(const struct presence *p)
@@ -311,216 +310,6 @@ bool presence_empty(const struct presence *p)
 bool presence_waits(const struct presence *p)
 {
     return !list_empty(&p->grace) || !list_empty(&p->going);
-}
-
-/* The replica */
-
-static struct member *member_for(struct presence *p, struct slice user, struct slice info)
-{
-    struct member *m = roster_find(&p->view, user);
-
-    return m ? m : roster_add(&p->view, user, info);
-}
-
-/* What one change says, whether or not it was known. Returns the member, which may have
- * nothing left to it, or NULL if there is none. */
-static struct member *change(struct presence *p, const struct push *push)
-{
-    struct member *m;
-
-    switch (push->kind) {
-    case PUSH_ADDED:
-    case PUSH_REF:
-        m = member_for(p, push->user, push->info);
-        member_add_nid(m, push->nid);
-        return m;
-    case PUSH_UNREF:
-    case PUSH_REMOVED:
-        m = roster_find(&p->view, push->user);
-        if (m && push->kind == PUSH_REMOVED)
-            m->n_nids = 0;
-        else if (m)
-            member_drop_nid(m, push->nid);
-        if (m && !member_has_nid(m, own_nid(p)))
-            m->left = false;
-        return m;
-    }
-    return NULL;
-}
-
-static void resync(struct presence *p, uint64_t now)
-{
-    enum { HOLD_MS = 6000 };
-
-    presence_hold(p, now + HOLD_MS);
-    p->replica.passed = UINT64_MAX;
-    shared_want_snapshot(p->shared);
-}
-
-static void apply_early(void *context, const struct push *push)
-{
-    change(context, push); /* all members are updated when the snapshot is complete */
-}
-
-/* A user whom another node holds needs no grace here (PRESENCE.md, leave_grace). */
-static void came_elsewhere(struct presence *p, struct member *m, const struct push *push,
-                           uint64_t now)
-{
-    if (in_grace(m) && push->kind == PUSH_REF && push->nid != own_nid(p))
-        grace_over(p, m, now);
-}
-
-static void let_in_user(struct presence *p, struct slice user)
-{
-    struct reference *r = reference_find(p->shared, user);
-
-    if (r)
-        let_in(p, r);
-}
-
-static void find_held(struct hmap_node *node, void *context)
-{
-    if (CONTAINER_OF(node, struct member, by_id)->n_nids)
-        *(bool *)context = true;
-}
-
-bool presence_is_void(struct presence *p)
-{
-    bool held = false;
-
-    hmap_each(&p->view.by_id, find_held, &held);
-    return !held;
-}
-
-/* A channel that nobody has held for a minute has lost its version: the next join counts
- * from 1 again. To those who only watch it that is no gap. Soon after a snapshot it may
- * as well be older than that: another snapshot tells. False: the push is done with. */
-static bool begins_anew(struct presence *p, const struct push *push, uint64_t now)
-{
-    struct replica *r = &p->replica;
-
-    if (now >= r->caught)
-        r->catching = false;
-    if (!r->live || push->at.seq != 1 || push->prev_nonce || r->at.seq <= 1)
-        return true;
-    if (!presence_is_void(p))
-        return true;
-    if (r->catching) {
-        shared_want_snapshot(p->shared);
-        return false;
-    }
-    r->at = (struct version){0, 0};
-    return true;
-}
-
-void presence_push(struct presence *p, const struct push *push, uint64_t now)
-{
-    struct member *m;
-
-    if (push->at.seq > p->replica.passed)
-        p->replica.passed = push->at.seq;
-    if (!begins_anew(p, push, now))
-        return;
-    switch (replica_judge(&p->replica, push, ablated(p, ABLATE_CHAIN))) {
-    case REPLICA_IGNORE:
-        if (push->nid == own_nid(p))
-            let_in_user(p, push->user);
-        return;
-    case REPLICA_LOST:
-        resync(p, now);
-        return;
-    case REPLICA_APPLY:
-        break;
-    }
-    m = change(p, push);
-    replica_moved(&p->replica, push->at);
-    if (!m)
-        return;
-    if (push->nid == own_nid(p))
-        let_in_user(p, push->user); /* before it is known whether anybody else is left */
-    else
-        came_elsewhere(p, m, push, now);
-    m = roster_find(&p->view, push->user);
-    if (m)
-        update(p, m, now);
-}
-
-static void take(struct presence *p, const struct replica_member *from)
-{
-    struct member *m = member_for(p, from->user, from->info);
-
-    if (m->mark != p->replica.mark)
-        m->n_nids = 0;
-    m->mark = p->replica.mark;
-    for (unsigned i = 0; i < from->n_nids; i++)
-        member_add_nid(m, from->nids[i]);
-}
-
-static void forget_unmarked(struct hmap_node *node, void *context)
-{
-    struct member *m = CONTAINER_OF(node, struct member, by_id);
-    const struct presence *p = context;
-
-    if (m->mark != p->replica.mark)
-        m->n_nids = 0;
-    if (!member_has_nid(m, own_nid(p)))
-        m->left = false;
-}
-
-static struct reference *reference_at(struct list *node)
-{
-    return CONTAINER_OF(node, struct reference, of_channel);
-}
-
-static void let_all_in(struct presence *p)
-{
-    struct list *all = &p->shared->references;
-
-    for (struct list *at = all->next; at != all; at = at->next)
-        let_in(p, reference_at(at));
-}
-
-void presence_in_step(struct presence *p)
-{
-    p->replica.passed = UINT64_MAX;
-    let_all_in(p);
-}
-
-static void now_known(struct presence *p)
-{
-    if (p->known)
-        return;
-    p->known = true;
-    if (p->sink->known)
-        p->sink->known(p->context);
-}
-
-void presence_page(struct presence *p, const struct op_reply *page, uint64_t now)
-{
-    struct replica *r = &p->replica;
-
-    if (!r->cursor)
-        replica_begin(r, page->at);
-    for (unsigned i = 0; i < page->n_members; i++)
-        take(p, &page->members[i]);
-    r->cursor = page->cursor;
-    if (page->cursor) {
-        shared_next_page(p->shared);
-        return;
-    }
-    hmap_each(&p->view.by_id, forget_unmarked, p);
-    r->caught = now + CAUGHT_MS;
-    if (!replica_finish(r, apply_early, p)) {
-        resync(p, now);
-        return;
-    }
-    update_all(p, now);
-    let_all_in(p);
-    now_known(p);
-    shared_in_step(p->shared);
-    for (struct list *at = p->shared->references.next; at != &p->shared->references;
-         at = at->next)
-        expect_push(p, reference_at(at), now);
 }
 
 /* Redis is silent, or speaks again */
@@ -559,7 +348,7 @@ static void join_all_here(struct presence *p)
 
     for (struct list *at = all->next; at != all; at = next) {
         next = at->next;
-        join_waiting_here(p, reference_at(at));
+        join_waiting_here(p, presence_reference_at(at));
     }
 }
 
@@ -570,8 +359,8 @@ void presence_set_direct(struct presence *p, bool direct, uint64_t now)
     p->direct = direct;
     if (direct)
         join_all_here(p);
-    update_all(p, now);
-    now_known(p);
+    presence_update_all(p, now);
+    presence_now_known(p);
 }
 
 void presence_hold(struct presence *p, uint64_t until)
@@ -582,5 +371,5 @@ void presence_hold(struct presence *p, uint64_t until)
 
 void presence_renamed(struct presence *p, uint64_t now)
 {
-    update_all(p, now);
+    presence_update_all(p, now);
 }

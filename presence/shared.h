@@ -26,6 +26,7 @@ struct shared_event {
     struct list waiting;
     uint64_t number;     /* on its channel; with the nid it names the event */
     uint64_t generation; /* of the links by which it was sent; 0 not sent */
+    uint64_t sent_at;    /* ms */
 };
 
 /* Commands; each is answered by the function that its comment names, unless the links go

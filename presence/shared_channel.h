@@ -73,6 +73,7 @@ struct shared_channel {
     bool checking;            /* asked, not answered */
     bool check_now;           /* a difference counts at once (new links, hand-back) */
 
+    struct list echoes;   /* in shared's list, while events wait (or did lately) */
     struct list events;   /* of this node, in order, until their echo */
     uint64_t direct_upto; /* their echoes are dropped: they were delivered */
     char bytes[];
@@ -134,7 +135,7 @@ struct shared {
     uint64_t next_id;
     struct list busy; /* partitions to be flushed at the end of the turn */
     struct list idle; /* channels without a life, oldest first */
-    struct list rotation, holding;
+    struct list rotation, holding, echoes;
     struct partition partitions[PARTITIONS];
 };
 
@@ -168,20 +169,51 @@ void partition_lost(struct partition *p);
 void partition_renamed(struct partition *p);
 void partition_tick(struct partition *p);
 
-/* Channels (shared.c). */
+/* Records (shared_record.c). */
 
 struct shared_channel *shared_channel_get(struct shared *s, struct slice app,
                                           struct slice name);
+/** Frees the record, unless something still needs it. */
+void shared_channel_drop(struct shared_channel *c);
+/** It has no life any more, or none yet. */
+void shared_go_idle(struct shared_channel *c);
+
+/* Channels (shared.c). */
+
+enum {
+    SHARED_HOLD_MS = 6000,      /* removals after the links were down (rule 5) */
+    SHARED_ROTATION_MS = 30000, /* quiet channels' versions are compared (rule 3) */
+};
+
+/** Subscribes, if the links allow and it hasn't been asked of them. */
+void shared_ask(struct shared_channel *c);
 /** Asks for a snapshot as soon as it may (rule 2, 3). */
 void shared_want_snapshot(struct shared_channel *c);
-/** Somebody is held: presence_tick is to be called. */
-void shared_hold(struct shared_channel *c);
 /** Asks for the next page of one that is being read. */
 void shared_next_page(struct shared_channel *c);
 void shared_maybe_opened(struct shared_channel *c);
-/** Frees the record, unless something still needs it. */
-void shared_channel_drop(struct shared_channel *c);
+/** Somebody is held: presence_tick is to be called. */
+void shared_hold(struct shared_channel *c);
+/** This node decides about the channel and delivers by itself, or doesn't any more. */
+void shared_set_direct(struct shared_channel *c, bool direct);
+
+/* Events (shared_event.c). */
+
+/** Delivers, in their order, those whose echo isn't waited for: all, or only those that
+ * earlier links have sent. */
+void shared_deliver_waiting(struct shared_channel *c, bool only_lost);
+/** Delivers those whose echo is long overdue. */
+void shared_expect_echoes(struct shared *s);
+/** Sends those that these links haven't. */
+void shared_send_waiting(struct shared_channel *c);
+
+/* Versions (shared_check.c). */
+
+/** Asks Redis for the channel's version. now: a difference counts at once. */
+void shared_check(struct shared_channel *c, bool now);
 /** The replica is live, and its version is Redis's: degraded mode ends here. */
 void shared_in_step(struct shared_channel *c);
+/** Checks a share of the channels. */
+void shared_rotate(struct shared *s);
 
 #endif

@@ -1,0 +1,210 @@
+/* What Redis says of a channel's members, push by push or as a snapshot, and who is shown
+ * and let in by it. Only the difference of the view comes out of it (presence.c). */
+#include "presence/presence_parts.h"
+
+/* A push that is older than the time after which silent links are given up. */
+enum { CAUGHT_MS = 10000 };
+
+static struct member *member_for(struct presence *p, struct slice user, struct slice info)
+{
+    struct member *m = roster_find(&p->view, user);
+
+    return m ? m : roster_add(&p->view, user, info);
+}
+
+/* What one change says, whether or not it was known. Returns the member, which may have
+ * nothing left to it, or NULL if there is none. */
+static struct member *change(struct presence *p, const struct push *push)
+{
+    struct member *m;
+
+    switch (push->kind) {
+    case PUSH_ADDED:
+    case PUSH_REF:
+        m = member_for(p, push->user, push->info);
+        member_add_nid(m, push->nid);
+        return m;
+    case PUSH_UNREF:
+    case PUSH_REMOVED:
+        m = roster_find(&p->view, push->user);
+        if (m && push->kind == PUSH_REMOVED)
+            m->n_nids = 0;
+        else if (m)
+            member_drop_nid(m, push->nid);
+        if (m && !member_has_nid(m, presence_own_nid(p)))
+            m->left = false;
+        return m;
+    }
+    return NULL;
+}
+
+static void resync(struct presence *p, uint64_t now)
+{
+    enum { HOLD_MS = 6000 };
+
+    presence_hold(p, now + HOLD_MS);
+    p->replica.passed = UINT64_MAX;
+    shared_want_snapshot(p->shared);
+}
+
+static void apply_early(void *context, const struct push *push)
+{
+    change(context, push); /* all members are updated when the snapshot is complete */
+}
+
+/* A user whom another node holds needs no grace here (PRESENCE.md, leave_grace). */
+static void came_elsewhere(struct presence *p, struct member *m, const struct push *push,
+                           uint64_t now)
+{
+    if (presence_in_grace(m) && push->kind == PUSH_REF &&
+        push->nid != presence_own_nid(p))
+        presence_grace_over(p, m, now);
+}
+
+static void let_in_user(struct presence *p, struct slice user)
+{
+    struct reference *r = reference_find(p->shared, user);
+
+    if (r)
+        presence_let_in(p, r);
+}
+
+static void find_held(struct hmap_node *node, void *context)
+{
+    if (CONTAINER_OF(node, struct member, by_id)->n_nids)
+        *(bool *)context = true;
+}
+
+bool presence_is_void(struct presence *p)
+{
+    bool held = false;
+
+    hmap_each(&p->view.by_id, find_held, &held);
+    return !held;
+}
+
+/* A channel that nobody has held for a minute has lost its version: the next join counts
+ * from 1 again. To those who only watch it that is no gap. Soon after a snapshot it may
+ * as well be older than that: another snapshot tells. False: the push is done with. */
+static bool begins_anew(struct presence *p, const struct push *push, uint64_t now)
+{
+    struct replica *r = &p->replica;
+
+    if (now >= r->caught)
+        r->catching = false;
+    if (!r->live || push->at.seq != 1 || push->prev_nonce || r->at.seq <= 1)
+        return true;
+    if (!presence_is_void(p))
+        return true;
+    if (r->catching) {
+        shared_want_snapshot(p->shared);
+        return false;
+    }
+    r->at = (struct version){0, 0};
+    return true;
+}
+
+void presence_push(struct presence *p, const struct push *push, uint64_t now)
+{
+    struct member *m;
+
+    if (push->at.seq > p->replica.passed)
+        p->replica.passed = push->at.seq;
+    if (!begins_anew(p, push, now))
+        return;
+    switch (replica_judge(&p->replica, push, presence_ablated(p, ABLATE_CHAIN))) {
+    case REPLICA_IGNORE:
+        if (push->nid == presence_own_nid(p))
+            let_in_user(p, push->user);
+        return;
+    case REPLICA_LOST:
+        resync(p, now);
+        return;
+    case REPLICA_APPLY:
+        break;
+    }
+    m = change(p, push);
+    replica_moved(&p->replica, push->at);
+    if (!m)
+        return;
+    if (push->nid == presence_own_nid(p))
+        let_in_user(p, push->user); /* before it is known whether anybody else is left */
+    else
+        came_elsewhere(p, m, push, now);
+    m = roster_find(&p->view, push->user);
+    if (m)
+        presence_update(p, m, now);
+}
+
+static void take(struct presence *p, const struct replica_member *from)
+{
+    struct member *m = member_for(p, from->user, from->info);
+
+    if (m->mark != p->replica.mark)
+        m->n_nids = 0;
+    m->mark = p->replica.mark;
+    for (unsigned i = 0; i < from->n_nids; i++)
+        member_add_nid(m, from->nids[i]);
+}
+
+static void forget_unmarked(struct hmap_node *node, void *context)
+{
+    struct member *m = CONTAINER_OF(node, struct member, by_id);
+    const struct presence *p = context;
+
+    if (m->mark != p->replica.mark)
+        m->n_nids = 0;
+    if (!member_has_nid(m, presence_own_nid(p)))
+        m->left = false;
+}
+
+static void let_all_in(struct presence *p)
+{
+    struct list *all = &p->shared->references;
+
+    for (struct list *at = all->next; at != all; at = at->next)
+        presence_let_in(p, presence_reference_at(at));
+}
+
+void presence_in_step(struct presence *p)
+{
+    p->replica.passed = UINT64_MAX;
+    let_all_in(p);
+}
+
+void presence_now_known(struct presence *p)
+{
+    if (p->known)
+        return;
+    p->known = true;
+    if (p->sink->known)
+        p->sink->known(p->context);
+}
+
+void presence_page(struct presence *p, const struct op_reply *page, uint64_t now)
+{
+    struct replica *r = &p->replica;
+
+    if (!r->cursor)
+        replica_begin(r, page->at);
+    for (unsigned i = 0; i < page->n_members; i++)
+        take(p, &page->members[i]);
+    r->cursor = page->cursor;
+    if (page->cursor) {
+        shared_next_page(p->shared);
+        return;
+    }
+    hmap_each(&p->view.by_id, forget_unmarked, p);
+    r->caught = now + CAUGHT_MS;
+    if (!replica_finish(r, apply_early, p)) {
+        resync(p, now);
+        return;
+    }
+    presence_update_all(p, now);
+    let_all_in(p);
+    presence_now_known(p);
+    shared_in_step(p->shared);
+    for (struct list *at = p->shared->references.next; at != &p->shared->references;
+         at = at->next)
+        presence_expect_push(p, presence_reference_at(at), now);
+}
