@@ -1,3 +1,5 @@
+/* Members in a map by their id; those that are shown also in a list, in which new ones go
+ * to the end, so that a snapshot lists them in the order of their coming. */
 #include "presence/roster.h"
 
 #include <assert.h>
