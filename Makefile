@@ -47,7 +47,7 @@ UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 LOAD := $(patsubst test/load/%.c,$(BUILD)/load/%,$(wildcard test/load/*.c))
 FUZZ := $(patsubst test/fuzz/%.c,build/fuzz/test/%,$(wildcard test/fuzz/fuzz_*.c))
 
-.PHONY: all check unit load sim asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
+.PHONY: all check unit load sim chaos chaos-short asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -107,6 +107,18 @@ $(BUILD)/sim/muster-sim: $(SIM_OBJ)
 
 sim: $(BUILD)/sim/muster-sim
 	$< $(SEEDS)
+
+# Real nodes, real clients, real faults (test/chaos): SCENARIOS=a,b some of them, all by default.
+CHAOS_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard test/chaos/*.c)) \
+	$(BUILD)/obj/test/sim/invariants.o $(BUILD)/obj/test/sim/memory.o
+
+$(BUILD)/chaos/muster-chaos: $(CHAOS_OBJ) $(BUILD)/libmuster.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+chaos chaos-short: $(BUILD)/muster $(BUILD)/chaos/muster-chaos
+	MUSTER_BIN=$(BUILD)/muster CHAOS_BIN=$(BUILD)/chaos/muster-chaos test/chaos/run \
+		$(if $(filter chaos-short,$@),--short,$(SCENARIOS))
 
 # clang warns about other things, and each version about others: gcc decides (CI= is no -Werror).
 fuzz-bins:

@@ -196,7 +196,7 @@ static inline void adapter_turn_ends(struct adapter *a, unsigned home)
     a->ops->turn_ends(a, home);
 }
 
-/** About every 500 ms, on the home's thread; now: ms, loop_now. */
+/** Every 250 ms, where nodes share it; on the home's thread; now: ms, loop_now. */
 static inline void adapter_tick(struct adapter *a, unsigned home, uint64_t now)
 {
     a->ops->tick(a, home, now);

@@ -2,12 +2,16 @@
 #include "adapters/redis.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "adapters/redis_seat.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
 
-enum { AWAIT_MS = 10000 }; /* for Redis, at the start, where it is required */
+enum {
+    AWAIT_MS = 10000, /* for Redis, at the start, where it is required */
+    BYE_MS = 1000,    /* for its answer to the last heartbeat */
+};
 
 static struct redis *redis_of(struct adapter *a)
 {
@@ -48,12 +52,28 @@ static enum err start(struct adapter *a)
 static void bye(struct adapter *a)
 {
     atomic_store(&redis_of(a)->leaving, true);
+    redis_link_tick(redis_of(a)->link);
+}
+
+/* Who has said that it goes is given more time for its users to come back elsewhere (rule
+ * 10): it mustn't go before that is heard, where it can be. */
+static void await_bye(struct redis *r)
+{
+    const struct timespec moment = {0, 5000000};
+
+    for (unsigned i = 0; i < BYE_MS / 5; i++) {
+        if (atomic_load(&r->left) || !atomic_load(&r->heard))
+            return;
+        nanosleep(&moment, NULL);
+    }
 }
 
 static void stop(struct adapter *a)
 {
     struct redis *r = redis_of(a);
 
+    if (r->started && atomic_load(&r->leaving))
+        await_bye(r);
     if (r->started)
         redis_link_stop(r->link);
     r->started = false;
@@ -100,7 +120,11 @@ static void turn_ends(struct adapter *a, unsigned home)
 
 static void tick(struct adapter *a, unsigned home, uint64_t now)
 {
-    shared_tick(seat_of(a, home)->shared, now);
+    struct seat *s = seat_of(a, home);
+
+    shared_tick(s->shared, now);
+    atomic_store_explicit(&s->unconfirmed, shared_unconfirmed(s->shared),
+                          memory_order_relaxed);
 }
 
 static enum adapter_state state(struct adapter *a)

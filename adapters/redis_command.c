@@ -5,7 +5,6 @@
 
 #include "adapters/redis_push.h"
 #include "adapters/redis_seat.h"
-#include "server/base/random.h"
 #include "server/base/xalloc.h"
 
 struct call {
@@ -57,11 +56,12 @@ static void send(struct seat *s, struct call *call)
 
 static uint64_t random_number(void *context)
 {
-    uint64_t n = 0;
+    struct seat *s = context;
+    uint64_t n;
 
-    (void)context;
-    while (!n)
-        random_bytes(&n, sizeof n);
+    do
+        n = random_pool_u64(&s->random);
+    while (!n);
     return n;
 }
 
@@ -115,6 +115,7 @@ static void batch(void *context, const struct batch *b)
     struct seat *s = context;
     struct call *call = call_alloc(s, INCOMING_BATCH);
 
+    call->command.patient = true;
     call->partition = b->partition;
     call->n_ops = b->n;
     for (unsigned i = 0; i < b->n; i++)

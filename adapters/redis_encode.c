@@ -9,8 +9,9 @@
 #include <assert.h>
 
 enum { NONCE_COUNT_BITS = 12, HEX_DIGITS = 16, LIST_PAGE = 1000 };
+enum { BATCH_HEAD = 384, BATCH_WORD = 32 }; /* bytes that most have room in */
 
-enum { DECIMAL_DIGITS = 20 };
+enum { DECIMAL_DIGITS = 20, HEAD_MAX = 1 + DECIMAL_DIGITS + 2 };
 
 static struct slice decimal(char digits[DECIMAL_DIGITS], uint64_t value)
 {
@@ -31,21 +32,45 @@ static void add_hex(struct buf *to, uint64_t value, unsigned digits)
     to->n += digits;
 }
 
-static void add_size(struct buf *to, char mark, size_t n)
+/* Writes at most HEAD_MAX bytes; returns what is behind them. */
+static char *put_size(char *p, char mark, size_t n)
 {
     char digits[DECIMAL_DIGITS];
+    struct slice text = decimal(digits, n);
 
-    buf_add_char(to, mark);
-    buf_add_slice(to, decimal(digits, n));
-    buf_add_lit(to, "\r\n");
+    *p++ = mark;
+    memcpy(p, text.p, text.n);
+    memcpy(p + text.n, "\r\n", 2);
+    return p + text.n + 2;
+}
+
+static void add_size(struct buf *to, char mark, size_t n)
+{
+    to->n = (size_t)(put_size(buf_reserve(to, HEAD_MAX), mark, n) - to->p);
 }
 
 static void add_word(struct buf *to, struct slice s)
 {
-    add_size(to, '$', s.n);
+    char *p = put_size(buf_reserve(to, HEAD_MAX + s.n + 2), '$', s.n);
+
     if (s.n)
-        buf_add_slice(to, s);
-    buf_add_lit(to, "\r\n");
+        memcpy(p, s.p, s.n);
+    memcpy(p + s.n, "\r\n", 2);
+    to->n = (size_t)(p + s.n + 2 - to->p);
+}
+
+/* What stands from start on becomes a word. */
+static void wrap(struct buf *to, size_t start)
+{
+    size_t n = to->n - start, size;
+    char head[HEAD_MAX], *p;
+
+    size = (size_t)(put_size(head, '$', n) - head);
+    p = buf_reserve(to, size + 2) - n;
+    memmove(p + size, p, n);
+    memcpy(p, head, size);
+    memcpy(p + size + n, "\r\n", 2);
+    to->n += size + 2;
 }
 
 static void add_number(struct buf *to, uint64_t value)
@@ -79,13 +104,13 @@ static void add_channel(struct buf *to, struct slice app, struct slice channel)
     buf_add_lit(to, "\r\n");
 }
 
-/* A word that the function writes into an empty buffer. */
-#define ADD_KEY(to, add_to)                      \
-    do {                                         \
-        struct buf key_ = BUF_INIT, *k_ = &key_; \
-        add_to;                                  \
-        add_word((to), buf_slice(&key_));        \
-        buf_fini(&key_);                         \
+/* A word that the function adds to k_. */
+#define ADD_KEY(to, add_to)      \
+    do {                         \
+        struct buf *k_ = (to);   \
+        size_t start_ = (to)->n; \
+        add_to;                  \
+        wrap((to), start_);      \
     } while (0)
 
 void redis_command_encode(struct buf *to, const struct slice *words, size_t n)
@@ -162,6 +187,7 @@ void redis_encode_batch(const struct redis_keys *k, const struct batch *b,
     assert(b->n <= BATCH_OPS);
     for (unsigned i = 0; i < b->n; i++)
         words += words_of(&b->ops[i]);
+    buf_reserve(to, BATCH_HEAD + words * BATCH_WORD);
     begin_in(to, k, SCRIPT_BATCH, b->partition, 4 + words);
     add_id(to, b->nid);
     add_tag(to, b->nonce);

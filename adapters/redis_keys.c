@@ -44,7 +44,16 @@ unsigned redis_partition(struct slice app, struct slice channel)
 
 void redis_key_base(const struct redis_keys *k, unsigned partition, struct buf *to)
 {
-    buf_addf(to, "%s{px%u}", k->prefix, k->tags[partition]);
+    char digits[10], *p = digits + sizeof digits;
+    unsigned n = k->tags[partition];
+
+    do
+        *--p = (char)('0' + n % 10);
+    while (n /= 10);
+    buf_add(to, k->prefix, strlen(k->prefix));
+    buf_add_lit(to, "{px");
+    buf_add(to, p, (size_t)(digits + sizeof digits - p));
+    buf_add_char(to, '}');
 }
 
 void redis_key_of_channel(const struct redis_keys *k, enum redis_key_letter letter,

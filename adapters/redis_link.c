@@ -17,6 +17,7 @@ enum letter_kind {
     LETTER_SUBSCRIBE,
     LETTER_UNSUBSCRIBE,
     LETTER_FAIL,
+    LETTER_TICK,
     LETTER_STOP,
 };
 
@@ -79,6 +80,9 @@ static void receive(struct letter *letter, void *context)
     case LETTER_FAIL:
         fail_by_letter(l, (const struct fail_letter *)letter);
         break;
+    case LETTER_TICK:
+        l->sink->tick(l->context);
+        return;
     case LETTER_STOP:
         loop_stop(l->loop);
         return;
@@ -148,6 +152,7 @@ static void *run(void *context)
     loop_run(l->loop);
     loop_cancel(l->loop, &l->tick);
     loop_cancel(l->loop, &l->retry);
+    loop_cancel(l->loop, &l->gather);
     session_close(l, "stopped");
     drain(l);
     l->sink->turn(l->context);
@@ -195,6 +200,11 @@ enum err redis_link_await(struct redis_link *l, unsigned ms, const char **why)
     if (outcome == OUTCOME_NONE)
         return ERR_SYSTEM;
     return outcome == OUTCOME_UP ? ERR_NONE : ERR_INVALID;
+}
+
+void redis_link_tick(struct redis_link *l)
+{
+    post(l, &l->soon, LETTER_TICK);
 }
 
 void redis_link_stop(struct redis_link *l)

@@ -72,6 +72,7 @@ struct redis_command {
     struct redis_letter head; /* the link's, as queue and sent_again */
     struct list queue;
     bool sent_again;
+    bool patient; /* may wait for others to go with it, some ms; set by the caller */
     /* Exactly one command as Redis's protocol has it (adapters/redis_script.h). */
     struct buf bytes;
     /* It is sent only if the links are still of this generation; 0: of any. */
@@ -96,6 +97,8 @@ enum err redis_link_start(struct redis_link *l) MUST_CHECK;
  * password…); ERR_SYSTEM: it wasn't reached in time. *why (borrowed from l, until free)
  * says what was wrong; "" otherwise. It goes on trying in any case. */
 enum err redis_link_await(struct redis_link *l, unsigned ms, const char **why) MUST_CHECK;
+/** The sink's tick comes at once, this once: not to be called twice. */
+void redis_link_tick(struct redis_link *l);
 /** Ends the thread and waits for it, for less than 1 s: whatever is under way is called
  * back without a reply, then down is called if the links were up. Nobody may hand in
  * anything any more. */

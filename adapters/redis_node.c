@@ -83,6 +83,7 @@ struct call {
     struct redis *redis;
     unsigned partition;
     uint64_t nid;
+    bool bye;
     const char *(*take)(struct call *call, redisReply *reply);
 };
 
@@ -118,6 +119,8 @@ static const char *beaten(struct call *call, redisReply *reply)
 
     if (!why)
         liveness_beaten(call->redis->liveness, &r, clock_ms());
+    if (!why && call->bye && r.ok)
+        atomic_store(&call->redis->left, true);
     free(memory);
     return why;
 }
@@ -127,6 +130,7 @@ static void beat(void *context, const struct beat *b)
     struct redis *r = context;
     struct call *call = call_alloc(r, beaten);
 
+    call->bye = b->value.bye;
     redis_encode_beat(&r->keys, b, &call->command.bytes);
     redis_link_send(r->link, &call->command);
 }
@@ -235,6 +239,11 @@ static void ready(void *context, uint64_t nid)
     tell_all(context, INCOMING_READY, nid);
 }
 
+static void table_lost(void *context)
+{
+    tell_all(context, INCOMING_TABLE_LOST, 0);
+}
+
 void redis_node_init(struct redis *r)
 {
     static const struct liveness_sink sink = {
@@ -245,6 +254,7 @@ void redis_node_init(struct redis *r)
         .holders = holders,
         .renamed = renamed,
         .ready = ready,
+        .table_lost = table_lost,
     };
     struct liveness_rules rules = {.leave_grace_ms = r->conf.leave_grace_ms};
 

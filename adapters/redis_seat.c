@@ -86,6 +86,7 @@ void seat_init(struct seat *s, struct redis *r, unsigned home)
     s->redis = r;
     s->home = home;
     s->gathered_end = &s->gathered;
+    random_pool_init(&s->random);
     s->shared = shared_alloc(redis_pipe(), &sink, s, hash_seed_random());
 }
 
@@ -311,6 +312,9 @@ static void take_one(struct seat *s, const struct incoming *in)
         break;
     case INCOMING_READY:
         shared_ready(s->shared, in->number);
+        break;
+    case INCOMING_TABLE_LOST:
+        shared_table_lost(s->shared, clock_ms());
         break;
     case INCOMING_SUBSCRIBED:
         take_subscribed(s, in);

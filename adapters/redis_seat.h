@@ -9,6 +9,7 @@
 #include "adapters/redis_script.h"
 #include "presence/liveness.h"
 #include "presence/shared.h"
+#include "server/base/random.h"
 
 struct redis;
 
@@ -18,6 +19,7 @@ enum incoming_kind {
     INCOMING_DEGRADED, /* number: whether */
     INCOMING_RENAMED,  /* number: the nid */
     INCOMING_READY,    /* number: the nid */
+    INCOMING_TABLE_LOST,
     INCOMING_SUBSCRIBED,
     INCOMING_MESSAGE,
     INCOMING_BATCH, /* replies, from here on */
@@ -46,7 +48,8 @@ struct seat {
     const struct adapter_sink *sink;
     void *context;
     struct shared *shared;
-    uint64_t generation;                       /* of the links, as this thread knows it */
+    uint64_t generation; /* of the links, as this thread knows it */
+    struct random_pool random;
     _Atomic uint64_t unconfirmed;              /* written by the home's thread */
     struct incoming *gathered, **gathered_end; /* the link's thread's */
 };
@@ -61,6 +64,7 @@ struct redis {
     _Atomic uint64_t fenced;  /* a nid that a home was refused under; 0 none */
     _Atomic uint64_t renames; /* written by the link's thread */
     _Atomic bool leaving;     /* this node is about to exit */
+    _Atomic bool left;        /* and Redis has been told so */
     _Atomic bool heard;       /* both links are up and proven */
     bool started;
     struct seat seats[]; /* by home */

@@ -41,7 +41,7 @@ struct redis_link {
     void *context;
     struct loop *loop;
     struct mailbox inbox;
-    struct redis_letter stop;
+    struct redis_letter soon, stop;
     pthread_t thread;
     bool is_started;
     struct random_pool random;
@@ -61,6 +61,10 @@ struct redis_link {
         booting; /* answers that are missing: of the boot, and of the pubsub's self */
     bool pubsub_ready;
     struct list unsent, sent; /* redis_commands */
+    unsigned impatient;       /* of the unsent ones */
+    uint64_t patient_sent;    /* ms: when the last patient one went */
+    struct loop_timer gather; /* until the waiting ones must go */
+    bool gathering;
     size_t queued;            /* their bytes */
     struct redis_subs *subs;
     struct buf scratch;

@@ -38,21 +38,22 @@ uint64_t text_read_decimal(struct text_reader *r)
 uint64_t text_read_hex16(struct text_reader *r)
 {
     uint64_t value = 0;
+    unsigned n = 0;
 
-    for (unsigned i = 0; i < 16; i++) {
-        char c = next(r);
+    for (; n < 16 && n < r->rest.n; n++) {
+        char c = r->rest.p[n];
 
         if (c >= '0' && c <= '9')
             value = value << 4 | (uint64_t)(c - '0');
         else if (c >= 'a' && c <= 'f')
             value = value << 4 | (uint64_t)(c - 'a' + 10);
-        else {
-            r->ok = false;
-            return 0;
-        }
-        skip(r);
+        else
+            break;
     }
-    return value;
+    r->rest.p += n;
+    r->rest.n -= n;
+    r->ok &= n == 16;
+    return n == 16 ? value : 0;
 }
 
 bool text_decimal(struct slice s, uint64_t *value)

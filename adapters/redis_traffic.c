@@ -1,7 +1,11 @@
 /* What goes over the connections. Commands wait in `unsent` until their connection takes
  * them, a piece at a time, then in `sent`, in the order in which Redis answers them. The
  * link's own commands (its first questions, scripts to load, messages to itself) are
- * commands as any other. */
+ * commands as any other.
+ *
+ * Most of what a join costs beyond its deliveries is threads and processes woken up, here,
+ * in Redis and on the nodes that hear of it. So batches (patient commands) wait until the
+ * last ones went 10 ms ago, and go together: the first one of a while doesn't wait. */
 #include "adapters/redis_session.h"
 
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 
 enum {
     PIECE = 128 * 1024,             /* bytes handed to the connection at a time */
+    GATHER_MS = 10,                 /* for patient commands, behind the last ones */
     QUEUED_MAX = 256 * 1024 * 1024, /* bytes of commands under way */
 };
 
@@ -32,6 +37,7 @@ static struct own_command *own_of(struct redis_command *c)
 static void enqueue(struct redis_link *l, struct redis_command *c)
 {
     list_append(&l->unsent, &c->queue);
+    l->impatient += !c->patient;
     l->queued += c->bytes.n;
     if (l->queued > QUEUED_MAX)
         session_fail(l, "Redis doesn't keep up: 256 MiB of commands wait", false);
@@ -49,7 +55,7 @@ void traffic_drop(struct redis_link *l)
         drop(CONTAINER_OF(l->sent.next, struct redis_command, queue));
     while (!list_empty(&l->unsent))
         drop(CONTAINER_OF(l->unsent.next, struct redis_command, queue));
-    l->queued = 0;
+    l->queued = l->impatient = 0;
 }
 
 void traffic_send(struct redis_link *l, struct redis_command *c)
@@ -187,6 +193,10 @@ static bool write_piece(struct redis_link *l)
         n += c->bytes.n;
         list_remove(&c->queue);
         list_append(&l->sent, &c->queue);
+        if (c->patient)
+            l->patient_sent = loop_now(l->loop);
+        else
+            l->impatient--;
         atomic_fetch_add(&l->n_commands, 1);
     }
     return n > 0;
@@ -368,10 +378,30 @@ const struct redis_conn_events traffic_command_events = {command_reply, commands
 const struct redis_conn_events traffic_pubsub_events = {pubsub_reply, pubsub_drained,
                                                         pubsub_lost};
 
+static void gathered(void *context)
+{
+    struct redis_link *l = context;
+
+    l->gathering = false; /* and the turn's end sends them */
+}
+
+static bool may_wait(struct redis_link *l)
+{
+    uint64_t now = loop_now(l->loop), until = l->patient_sent + GATHER_MS;
+
+    if (list_empty(&l->unsent) || l->impatient || now >= until)
+        return false;
+    if (!l->gathering)
+        loop_after(l->loop, &l->gather, (unsigned)(until - now), gathered, l);
+    l->gathering = true;
+    return true;
+}
+
 void traffic_flush(struct redis_link *l)
 {
     if (l->failing || !l->commands)
         return;
-    redis_conn_flush(l->commands);
+    if (!may_wait(l))
+        redis_conn_flush(l->commands);
     redis_conn_flush(l->pubsub);
 }

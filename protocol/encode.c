@@ -80,7 +80,8 @@ static struct slice number_slice(struct number *n, long long value)
     return slice_of(n->text);
 }
 
-struct frame *encode_established(struct slice socket_id, unsigned activity_timeout)
+struct frame *encode_established(struct slice socket_id, unsigned activity_timeout,
+                                 struct slice node)
 {
     struct number n;
     const struct part parts[] = {
@@ -89,6 +90,9 @@ struct frame *encode_established(struct slice socket_id, unsigned activity_timeo
         TEXT(socket_id), /* digits and a dot: escaping it once or twice is the same */
         LIT("\\\",\\\"activity_timeout\\\":"),
         RAW(number_slice(&n, activity_timeout)),
+        LIT_IF(node, ",\\\"node\\\":\\\""),
+        RAW(node),
+        LIT_IF(node, "\\\""),
         LIT("}\"}"),
     };
 

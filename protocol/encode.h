@@ -10,7 +10,10 @@
 #include "server/base/buf.h"
 #include "server/base/slice.h"
 
-struct frame *encode_established(struct slice socket_id, unsigned activity_timeout);
+/** node: no part of the protocol, for the demo's page, in characters that JSON doesn't
+ * escape; absent: no such key. */
+struct frame *encode_established(struct slice socket_id, unsigned activity_timeout,
+                                 struct slice node);
 /** code ERROR_NULL prints null; channel absent: no "channel" key. data is an object. */
 struct frame *encode_error(int code, struct slice message, struct slice channel);
 struct frame *encode_ping(void);

@@ -216,6 +216,16 @@ enum err acceptor_start(struct acceptor *a)
     return ERR_NONE;
 }
 
+/* Whoever the kernel has let in already is told 4200 as the others are: closing the
+ * listener would cut it off without a word. */
+static void accept_rest(struct acceptor *a)
+{
+    int fd;
+
+    while ((fd = accept4(a->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        hand_over(a, fd);
+}
+
 void acceptor_stop(struct acceptor *a)
 {
     if (a->running) {
@@ -223,8 +233,10 @@ void acceptor_stop(struct acceptor *a)
         pthread_join(a->thread, NULL);
         a->running = false;
     }
-    if (a->fd >= 0)
+    if (a->fd >= 0) {
+        accept_rest(a);
         close(a->fd);
+    }
     a->fd = -1;
 }
 

@@ -1,14 +1,18 @@
 /* The demo's three answers. The page is compiled in (scripts/embed); what it needs to
  * know of the configuration it asks for as /demo.json; and /pusher/auth plays the backend
  * that a real site has: it believes whoever asks, names and colours them as they wish,
- * and signs. */
+ * and signs. In a cluster connection_established names the node too: no request could ask
+ * for that, as each may be answered by another node than the socket's. */
 #include "server/demo.h"
 
 #include <ctype.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "protocol/auth.h"
 #include "protocol/channel_name.h"
 #include "protocol/json_scan.h"
+#include "server/base/xalloc.h"
 #include "server/node.h"
 #include "server/worker.h"
 
@@ -179,4 +183,20 @@ void demo_post_auth(struct http_request *r)
         http_finish(r, "application/json");
     }
     free_form(&f);
+}
+
+char *demo_node_name(const struct conf *conf)
+{
+    char host[65] = "", name[80];
+
+    if (!conf->demo || conf->adapter_driver == CONF_ADAPTER_LOCAL)
+        return NULL;
+    if (gethostname(host, sizeof host - 1) != 0)
+        host[0] = '\0';
+    for (char *c = host; *c; c++) { /* it stands in JSON in JSON */
+        if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
+            *c = '_';
+    }
+    snprintf(name, sizeof name, "%s:%u", host, conf->port);
+    return xstrdup(name);
 }

@@ -5,6 +5,7 @@
 #ifndef MUSTER_SERVER_DEMO_H
 #define MUSTER_SERVER_DEMO_H
 
+#include "conf/conf.h"
 #include "server/http.h"
 
 void demo_get_page(struct http_request *r);
@@ -15,5 +16,9 @@ void demo_get_settings(struct http_request *r);
  * user_color; answers as the user's document prints.
  */
 void demo_post_auth(struct http_request *r);
+/** What the page calls this node, HOSTNAME:PORT, for the caller to free; NULL where the
+ * demo is off or the node is by itself.
+ */
+char *demo_node_name(const struct conf *conf);
 
 #endif

@@ -134,7 +134,8 @@ void edge_welcome(struct edge *e, struct conn *c, const struct handshake *h)
     }
     stat_add(&e->worker->stats, connections, 1);
     conn_send_take(
-        c, encode_established(conn_id_text(c, text), node->conf->activity_timeout));
+        c, encode_established(conn_id_text(c, text), node->conf->activity_timeout,
+                              node->demo_name ? slice_of(node->demo_name) : SLICE_NONE));
     edge_timer_arm(c);
 }
 

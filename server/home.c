@@ -189,9 +189,9 @@ void home_turn_ends(struct home *h)
             CONTAINER_OF(h->joining.next, struct home_channel, joining);
 
         list_remove(&c->joining);
-        c->n_subs++; /* holds the channel while its subscriptions may be refused */
+        c->busy = true; /* while its subscriptions may be refused */
         answer_waiting(c);
-        c->n_subs--;
+        c->busy = false;
         home_channel_drop_if_idle(c);
     }
     adapter_turn_ends(h->adapter, h->worker->index);
@@ -411,7 +411,6 @@ void home_tick(struct home *h, uint64_t now)
             list_remove(&c->grace);
         home_channel_drop_if_idle(c);
     }
-    adapter_tick(h->adapter, h->worker->index, now);
     home_webhooks_tick(&h->webhooks, now);
     if (++h->seconds % 5 == 0)
         home_counts_flush(h);

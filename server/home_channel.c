@@ -78,9 +78,9 @@ struct home_channel *home_channel_get(struct home *h, const struct app *app,
     c->life.kind = home_webhook_kind(c);
     hmap_insert(&h->channels_by_name, &c->by_name, hash);
     hmap_insert(&h->channels_by_id, &c->by_id, hash_u64(c->life.id));
-    c->n_subs++; /* whatever the adapter says from within, the channel stays */
+    c->busy = true; /* whatever the adapter says from within */
     adapter_open(h->adapter, &c->life);
-    c->n_subs--;
+    c->busy = false;
     return c;
 }
 
@@ -102,7 +102,7 @@ void home_channel_drop_if_idle(struct home_channel *c)
 {
     struct home *h = c->home;
 
-    if (c->n_subs || (c->presence && !presence_idle(c->presence)))
+    if (c->n_subs || c->busy || (c->presence && !presence_idle(c->presence)))
         return;
     if (c->presence && c->kind != CHANNEL_USER) /* whom other nodes still hold */
         stat_add(&h->worker->stats, members_removed, c->presence->view.n);

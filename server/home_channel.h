@@ -22,6 +22,7 @@ struct home_channel {
     bool total_due;              /* it came before anybody was admitted */
     bool total_mine;             /* it is this node that says so to webhooks */
     bool occupied;               /* as webhooks were told */
+    bool busy;                   /* it stays, though its last subscription may go */
     enum presence_exit leaving;  /* the way in which members go, while presence says so */
     struct presence *presence;   /* presence kinds and users' channels, else NULL */
     struct frame *succeeded;     /* the shared answer to whoever joins now, or NULL */

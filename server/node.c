@@ -17,6 +17,7 @@
 #include "server/base/cpus.h"
 #include "server/base/log.h"
 #include "server/base/xalloc.h"
+#include "server/demo.h"
 #include "server/health.h"
 #include "server/socket.h"
 #include "server/webhook.h"
@@ -164,6 +165,7 @@ static void free_node(struct node *n)
     webhooks_free(n->webhooks);
     adapter_free(n->adapter);
     apps_fini(&n->apps);
+    free(n->demo_name);
     free(n);
 }
 
@@ -219,6 +221,7 @@ enum err node_start(struct node **out, const struct conf *conf)
 
     *out = NULL;
     n->conf = conf;
+    n->demo_name = demo_node_name(conf);
     n->started = time(NULL);
     set_descriptor_limit(conf);
     apps_init(&n->apps, conf);

@@ -23,6 +23,7 @@ struct node {
     struct acceptor *metrics; /* metrics.port's; NULL without one */
     struct worker *workers;
     unsigned n_workers;
+    char *demo_name;              /* what the demo's clients are told; NULL: nothing */
     int64_t started;              /* s, Unix time */
     _Atomic unsigned connections; /* let in, of all apps */
     _Atomic bool stopping;        /* homes have nothing to do any more: /ready says so */

@@ -16,6 +16,7 @@ struct webhook_piece *webhook_piece_alloc(struct slice channel, struct slice jso
     struct webhook_piece *piece = xmalloc(sizeof *piece + channel.n + json.n);
 
     piece->holders = 1;
+    piece->done = NULL;
     piece->posted = posted;
     memcpy(piece->bytes, channel.p, channel.n);
     memcpy(piece->bytes + channel.n, json.p, json.n);

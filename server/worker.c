@@ -16,6 +16,7 @@
 
 enum {
     TURN_MS = 5,          /* of letters from other threads */
+    SHARE_MS = 250,       /* removals that were held are late by no more */
     BUSY_BACKLOG = 16384, /* letters */
     OPENING_MS = 1000,    /* for handshakes that are under way when the node stops */
 };
@@ -183,6 +184,13 @@ static void tick(void *context)
     socket_server_tick(w->sockets);
 }
 
+static void share(void *context)
+{
+    struct worker *w = context;
+
+    adapter_tick(w->node->adapter, w->index, loop_now(w->loop));
+}
+
 enum err worker_init(struct worker *w, struct node *node, unsigned index)
 {
     w->node = node;
@@ -210,8 +218,11 @@ static void *run(void *context)
     snprintf(name, sizeof name, "worker-%u", w->index);
     pthread_setname_np(pthread_self(), name);
     loop_every(w->loop, &w->tick, 1000, tick, w);
+    if (w->node->adapter->shared)
+        loop_every(w->loop, &w->share, SHARE_MS, share, w);
     loop_run(w->loop);
     loop_cancel(w->loop, &w->tick);
+    loop_cancel(w->loop, &w->share);
     return NULL;
 }
 

@@ -36,7 +36,7 @@ struct worker {
     struct health health;
     struct wheel requests; /* HTTP requests whose bodies are still to come */
     struct stats stats;
-    struct loop_timer tick;
+    struct loop_timer tick, share;
     pthread_t thread;
     uint64_t opening_until;     /* ms, loop_now: 0 before LETTER_DRAIN */
     _Atomic bool drained;       /* after LETTER_DRAIN: no connection is left */

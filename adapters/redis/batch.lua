@@ -9,9 +9,23 @@ if not epoch then
   redis.call('SET', base .. 'e', epoch)
 end
 if redis.call('EXISTS', base .. 'f:' .. nid) == 1 then return {'FENCED', epoch} end
-if number <= tonumber(redis.call('HGET', X, '@') or '0') then return {'STALE', epoch} end
+local last = redis.call('HGET', X, '@')
+if number <= tonumber(last or '0') then return {'STALE', epoch} end
 redis.call('HSET', X, '@', ARGV[4])
-redis.call('SADD', base .. 'n', nid)
+if not last then redis.call('SADD', base .. 'n', nid) end -- they come and go together
+
+-- The sum of all that nid holds, added up here, as long as the numbers are exact.
+local sum = 0
+
+local function settle_sum()
+  if sum ~= 0 then redis.call('HINCRBY', X, '#', text_of(sum)) end
+  sum = 0
+end
+
+local function hold(hashes)
+  if math.abs(sum) + math.abs(hashes) >= 2 ^ 53 then settle_sum() end
+  sum = sum + hashes
+end
 
 local function forget_flags(ch)
   if redis.call('HEXISTS', X, 'r' .. ch) == 0 and redis.call('HEXISTS', X, 's' .. ch) == 0 then
@@ -36,7 +50,7 @@ local function join(ch, user, info, max, hash, flags)
     result, at = '+', change(ch, '+', user, '', true)
   end
   redis.call('HINCRBY', X, 'r' .. ch, 1)
-  redis.call('HINCRBY', X, '#', hash)
+  hold(hash)
   if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
   return result, at
 end
@@ -53,7 +67,7 @@ local function leave(ch, user, hash, flags, delay)
     redis.call('HDEL', X, 'r' .. ch)
     forget_flags(ch)
   end
-  redis.call('HINCRBY', X, '#', text_of(0 - tonumber(hash)))
+  hold(-hash)
   return result, at
 end
 
@@ -61,9 +75,10 @@ local function count(ch, n, hash, flags, delay)
   local S = base .. 's:' .. ch
   local old = tonumber(redis.call('HGET', X, 's' .. ch) or '0')
   if n > 0 then
-    local occupied = redis.call('EXISTS', S) == 1
-    redis.call('HSET', S, nid, text_of(n))
-    redis.call('HSET', X, 's' .. ch, text_of(n))
+    local occupied = old > 0 or redis.call('EXISTS', S) == 1
+    local text = text_of(n)
+    redis.call('HSET', S, nid, text)
+    redis.call('HSET', X, 's' .. ch, text)
     if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
     if not occupied then
       local colon = string.find(ch, ':', 1, true)
@@ -78,7 +93,7 @@ local function count(ch, n, hash, flags, delay)
     forget_flags(ch)
   end
   if n ~= old and wants(flags, 4) then publish_count(ch) end
-  if n ~= old then redis.call('HINCRBY', X, '#', text_of((n - old) * hash + 0)) end
+  hold((n - old) * hash)
   return 'N'
 end
 
@@ -97,11 +112,11 @@ while ARGV[a] do
   local op, ch = ARGV[a], ARGV[a + 1]
   local result, at
   if op == 'J' then
-    result, at = join(ch, ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4]), ARGV[a + 5],
-      tonumber(ARGV[a + 6]))
+    result, at = join(ch, ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4]),
+      tonumber(ARGV[a + 5]), tonumber(ARGV[a + 6]))
     a = a + 7
   elseif op == 'L' then
-    result, at = leave(ch, ARGV[a + 2], ARGV[a + 3], tonumber(ARGV[a + 4]),
+    result, at = leave(ch, ARGV[a + 2], tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]),
       tonumber(ARGV[a + 5]))
     a = a + 6
   elseif op == 'C' then
@@ -116,4 +131,5 @@ while ARGV[a] do
   end
   if result then reply[#reply + 1] = result .. (at or version_of(ch)) end
 end
+settle_sum()
 return reply

@@ -5,7 +5,10 @@ local X = base .. 'x:' .. nid
 local made = 0 -- changes so far
 local clock    -- ms, Redis's own: every node's webhooks are due by it
 
-local function text_of(number) -- tostring would turn 10^15 into 1e+15; not for -0
+-- tostring would turn 10^15 into 1e+15, and %d is a long, of 32 bits on some machines; it
+-- costs a fifth.
+local function text_of(number)
+  if number > -2147483648 and number < 2147483648 then return string.format('%d', number) end
   return string.format('%.0f', number)
 end
 
@@ -17,8 +20,15 @@ local function now()
   return clock
 end
 
+local versions = {} -- by channel, as this run has read or made them
+
 local function version_of(ch)
-  return redis.call('GET', base .. 'v:' .. ch) or '0:0000000000000000'
+  local v = versions[ch]
+  if not v then
+    v = redis.call('GET', base .. 'v:' .. ch) or '0:0000000000000000'
+    versions[ch] = v
+  end
+  return v
 end
 
 -- One step in the channel's history; returns its version. left: EXISTS m afterwards.
@@ -29,6 +39,7 @@ local function change(ch, op, user, info, left)
   made = made + 1
   local nonce = tag .. string.format('%03x', made)
   local at = seq .. ':' .. nonce
+  versions[ch] = at
   if left then
     redis.call('SET', base .. 'v:' .. ch, at)
   else -- kept for those who missed it

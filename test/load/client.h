@@ -69,6 +69,7 @@ struct swarm {
     unsigned opening; /* handshakes under way */
     unsigned open;
     unsigned source; /* of the next connection */
+    unsigned stride; /* so many places belong to one node, as many to the next; 1 */
     char *scratch;
     uint32_t mask;
     uint64_t deadline; /* of everything, ns */
@@ -179,16 +180,27 @@ static inline void swarm_send(struct swarm *s, unsigned index, struct slice text
     client_write(s, &s->clients[index], out, swarm_frame(s, out, FRAME_TEXT, text));
 }
 
+static inline unsigned swarm_node(const struct swarm *s, unsigned index)
+{
+    return index / s->stride % s->options->n_targets;
+}
+
+static inline const struct target *client_target(const struct swarm *s,
+                                                 const struct client *c)
+{
+    return &s->options->targets[swarm_node(s, (unsigned)(c - s->clients))];
+}
+
 static inline void client_connected(struct swarm *s, struct client *c)
 {
-    const struct options *o = s->options;
+    const struct target *t = client_target(s, c);
     char request[512];
     int error = 0;
     socklen_t size = sizeof error;
 
     getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error) {
-        swarm_fail(s, "connect to %s:%s: %s", o->host, o->port, strerror(error));
+        swarm_fail(s, "connect to %s:%s: %s", t->host, t->port, strerror(error));
         return;
     }
     snprintf(request, sizeof request,
@@ -196,7 +208,7 @@ static inline void client_connected(struct swarm *s, struct client *c)
              "Host: %s:%s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
              "Sec-WebSocket-Version: 13\r\n\r\n",
-             o->prefix, o->key, o->host, o->port);
+             t->prefix, s->options->key, t->host, t->port);
     c->state = CLIENT_UPGRADING;
     client_watch(s, c, false);
     client_write(s, c, request, strlen(request));

@@ -69,6 +69,7 @@ static inline void http_md5(struct slice body, char out[MD5_HEX + 1])
 static inline size_t http_request(const struct http *h, char *out, struct slice body)
 {
     const struct options *o = h->o;
+    const struct target *t = &o->targets[0];
     char md5[MD5_HEX + 1], sign[SIGNATURE_HEX + 1], query[512], text[1024];
     int n;
 
@@ -82,7 +83,7 @@ static inline size_t http_request(const struct http *h, char *out, struct slice 
                  "POST %s/apps/%s/events?%s&auth_signature=%s HTTP/1.1\r\n"
                  "Host: %s:%s\r\nContent-Type: application/json\r\n"
                  "Content-Length: %zu\r\n\r\n",
-                 o->prefix, o->app, query, sign, o->host, o->port, body.n);
+                 t->prefix, o->app, query, sign, t->host, t->port, body.n);
     if (n < 0 || n >= POSTER_HEAD_MAX)
         abort();
     memcpy(out + n, body.p, body.n);
@@ -221,6 +222,7 @@ static inline bool http_subscribe(struct http *h)
 
 static inline bool http_connect(struct http *h)
 {
+    const struct sockaddr_in *to = &h->o->targets[0].to;
     int one = 1;
 
     h->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -229,8 +231,7 @@ static inline bool http_connect(struct http *h)
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
         h->posters[i].fd = fd;
-        if (fd < 0 ||
-            connect(fd, (const struct sockaddr *)&h->o->to, sizeof h->o->to) != 0 ||
+        if (fd < 0 || connect(fd, (const struct sockaddr *)to, sizeof *to) != 0 ||
             epoll_ctl(h->epoll, EPOLL_CTL_ADD, fd, &e) != 0) {
             swarm_fail(&h->swarm, "connect: %s", strerror(errno));
             return false;
@@ -300,7 +301,7 @@ static inline void http_report(const struct http *h, const struct usage *u)
 static inline bool http_measure(struct http *h)
 {
     const struct options *o = h->o;
-    struct usage usage = usage_start(o->pid);
+    struct usage usage = usage_start(o->pids);
     bool all;
 
     if (o->rate) {

@@ -29,15 +29,15 @@ static inline bool idle_warm_up(struct swarm *s)
 static inline bool idle_measure(struct swarm *s)
 {
     const struct options *o = s->options;
-    uint64_t rss = process_rss(o->pid), pss = process_pss(o->pid);
-    struct usage opening = usage_start(o->pid), holding;
+    uint64_t rss = process_rss(o->pids.servers[0]), pss = process_pss(o->pids.servers[0]);
+    struct usage opening = usage_start(o->pids), holding;
     bool ok = swarm_open(s, 0, o->clients, o->rate);
 
     opening = usage_since(&opening);
     ok = ok && swarm_for(s, 1000);
-    rss = process_rss(o->pid) - rss;
-    pss = process_pss(o->pid) - pss;
-    holding = usage_start(o->pid);
+    rss = process_rss(o->pids.servers[0]) - rss;
+    pss = process_pss(o->pids.servers[0]) - pss;
+    holding = usage_start(o->pids);
     ok = ok && swarm_for(s, o->seconds * 1000);
     holding = usage_since(&holding);
     printf("idle connections=%u open=%u seconds=%.3f server_cpu_us_per_connection=%.2f"

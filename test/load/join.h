@@ -1,20 +1,26 @@
 /* muster-load join: users who join, churn in and leave presence channels, and whether
- * each of them is told exactly what happened.
+ * each of them is told exactly what happened; also over two nodes of one cluster, the
+ * second of which can be killed.
  *
  * User i sits on seat i / rooms of room i % rooms. Every user keeps the set of members
  * that it has been told of and refuses what can't be: an addition of one who is in, a
- * removal of one who isn't, a snapshot without itself. Each event and snapshot moves the
- * sum of all sets, and each phase has one sum at which everybody knows everything: it
- * must be reached, and then nothing more may come. One who has asked to leave may or may
- * not hear of the others who do. */
+ * removal of one who isn't (doubled), either of one who hasn't done so (false), a
+ * snapshot without itself. Each event and snapshot moves the sum of all sets, and each
+ * phase has one sum at which everybody knows everything: it must be reached (or events
+ * are missing), and then nothing more may come. One who has asked to leave may or may not
+ * hear of the others who do. Where all join from nothing, an event is due for each pair
+ * of which the one's snapshot lacks the other: half of them, one by one; fewer where a
+ * snapshot already has who came right behind. */
 #ifndef MUSTER_LOAD_JOIN_H
 #define MUSTER_LOAD_JOIN_H
 
 #include <inttypes.h>
+#include <signal.h>
 
 #include "test/load/pusher.h"
 
 enum { USER_ID_BYTES = 7 }; /* u000123 */
+enum { JOIN_PATIENCE_S = 5, HEAL_PATIENCE_S = 15, JOIN_FAULTS_SHOWN = 3 };
 
 struct user {
     unsigned char *in; /* one a seat of its room */
@@ -31,12 +37,24 @@ struct join {
     uint64_t known,
         to_know; /* the sets of those who are here, summed; where a phase ends */
     unsigned joined, to_join;
+    unsigned entered;        /* have asked to join, of those who do so one by one */
     uint64_t added, removed; /* member events */
+    uint64_t doubled, false_, missing;
+    uint64_t moved_at, joined_at;      /* the last frame, the last snapshot; ns */
+    uint64_t removed_from, removed_at; /* the first removal, the last */
 };
 
 /* Where the CPU went; ns. */
+struct cpu_cost {
+    uint64_t servers, redis;
+};
+
 struct join_cost {
-    uint64_t storm, churn_leave, churn_join, leave;
+    struct cpu_cost storm, churn_leave, churn_join, leave;
+    uint64_t joining, settling;     /* until the last snapshot, the last event; ns */
+    uint64_t added, listed;         /* events and entries of snapshots while all joined */
+    uint64_t healing, healing_from; /* from the kill to the last removal, the first */
+    uint64_t unseen;                /* removals due after it */
 };
 
 static inline const char *join_channel(const struct join *j, unsigned user, char out[32])
@@ -75,29 +93,37 @@ static inline bool join_info_is(const struct join *j, unsigned user, long seat,
     return slice_is(info, want);
 }
 
-/* A member event, for a user whose set it changes: whether it can be true. */
-static inline bool join_can_be(const struct join *j, unsigned user, long seat, bool add)
+static inline void join_fault(struct join *j, uint64_t *count, unsigned user,
+                              const char *what, struct slice data)
 {
-    const struct user *u = &j->users[user];
-
-    return seat >= 0 && u->joined && u->in[seat] == !add &&
-           j->users[(unsigned)seat * j->rooms + user % j->rooms].here == add;
+    if (j->doubled + j->false_ < JOIN_FAULTS_SHOWN)
+        fprintf(stderr, "muster-load: user %u: %s: %.*s\n", user, what, SLICE_ARG(data));
+    ++*count;
 }
 
+/* A member event, for a user whose set it changes, if it can be true. */
 static inline void join_member(struct join *j, unsigned user, struct slice data, bool add)
 {
     struct user *u = &j->users[user];
     long seat = join_seat(j, user, json_member(data, "user_id"));
 
-    if (!join_can_be(j, user, seat, add) ||
+    *(add ? &j->added : &j->removed) += 1;
+    if (seat < 0 || !u->joined ||
+        j->users[(unsigned)seat * j->rooms + user % j->rooms].here != add ||
         (add && !join_info_is(j, user, seat, json_member(data, "user_info")))) {
-        swarm_fail(&j->swarm, "user %u: wrong member_%s: %.*s", user,
-                   add ? "added" : "removed", SLICE_ARG(data));
+        join_fault(j, &j->false_, user, add ? "false addition" : "false removal", data);
+        return;
+    }
+    if (!add) {
+        j->removed_at = now_ns();
+        j->removed_from = j->removed_from ? j->removed_from : j->removed_at;
+    }
+    if (u->in[seat] == add) {
+        join_fault(j, &j->doubled, user, add ? "added twice" : "removed twice", data);
         return;
     }
     u->in[seat] = add;
     u->count += add ? 1 : -1U;
-    *(add ? &j->added : &j->removed) += 1;
     if (u->here)
         j->known += add ? 1 : -1ULL;
 }
@@ -140,6 +166,7 @@ static inline void join_snapshot(struct join *j, unsigned user, struct slice dat
     }
     u->joined = true;
     j->joined++;
+    j->joined_at = now_ns();
     j->known += u->count;
 }
 
@@ -152,7 +179,7 @@ static inline void join_text(void *context, unsigned index, struct slice text,
     long n = plain ? json_string(string, plain) : -1;
     struct slice data = {plain, n > 0 ? (size_t)n : 0};
 
-    (void)read_at;
+    j->moved_at = read_at;
     if (!json_is(json_member(text, "channel"), join_channel(j, index, channel)) || n < 0)
         swarm_fail(&j->swarm, "user %u was sent: %.*s", index, SLICE_ARG(text));
     else if (json_is(event, "pusher_internal:subscription_succeeded"))
@@ -173,26 +200,58 @@ static inline bool join_phase_done(void *context)
     return j->known == j->to_know && j->joined == j->to_join;
 }
 
-/* Waits until everybody knows what the phase must bring, and a moment more for what it
- * must not. cost gets the server's CPU time since cpu. */
-static inline bool join_phase(struct join *j, uint64_t cpu, uint64_t *cost,
-                              const char *what)
+static inline void cost_add(struct cpu_cost *cost, const struct usage *from)
 {
-    uint64_t events;
-    bool ok = swarm_until(&j->swarm, join_phase_done, j->o->timeout, what);
+    struct usage used = usage_since(from);
 
-    *cost += process_cpu_ns(j->o->pid) - cpu;
+    cost->servers += used.peer_cpu;
+    cost->redis += used.redis_cpu;
+}
+
+/* For as long as something moves; false where it ends before the phase is done. */
+static inline bool join_wait(struct join *j, unsigned patience_s)
+{
+    uint64_t since = now_ns();
+
+    while (!join_phase_done(j) && swarm_turn(&j->swarm, 20)) {
+        uint64_t now = now_ns();
+
+        since = j->moved_at > since ? j->moved_at : since;
+        if (now > since + patience_s * NS_PER_S || now > j->swarm.deadline)
+            break;
+    }
+    return join_phase_done(j) && !j->swarm.failure[0];
+}
+
+static inline bool join_told_wrong(const struct join *j)
+{
+    return j->doubled + j->false_ + j->missing > 0;
+}
+
+/* Waits until everybody knows what the phase must bring, and a moment more for what it
+ * must not. cost gets the CPU time since from. */
+static inline bool join_phase(struct join *j, const struct usage *from,
+                              struct cpu_cost *cost, const char *what)
+{
+    bool killed = j->o->kill && cost == NULL, ok;
+    uint64_t events;
+
+    ok = join_wait(j, killed ? HEAL_PATIENCE_S : JOIN_PATIENCE_S);
+    if (cost)
+        cost_add(cost, from);
     events = j->added + j->removed;
-    ok = ok && swarm_for(&j->swarm, 20);
+    ok = ok && swarm_for(&j->swarm, killed ? 1000 : 20);
     if (!join_phase_done(j) || events != j->added + j->removed) {
-        swarm_fail(&j->swarm, "too many events");
+        swarm_fail(&j->swarm, "%s: events are missing, or too many", what);
+        j->missing +=
+            j->known > j->to_know ? j->known - j->to_know : j->to_know - j->known;
         fprintf(stderr,
                 "muster-load: %s: members known, of all users: %" PRIu64
                 ", must be %" PRIu64 "; snapshots: %u, must be %u\n",
                 what, j->known, j->to_know, j->joined, j->to_join);
     }
     j->joined = 0;
-    return !j->swarm.failure[0] && ok;
+    return !j->swarm.failure[0] && ok && !join_told_wrong(j);
 }
 
 static inline void join_enter(struct join *j, unsigned user)
@@ -220,50 +279,138 @@ static inline void join_go(struct join *j, unsigned user, bool by_closing)
         pusher_unsubscribe(&j->swarm, user, join_channel(j, user, channel));
 }
 
-/* All at once. */
+static inline void join_timer(void *context, uint64_t times)
+{
+    struct join *j = context;
+
+    for (; times > 0 && j->entered < j->o->clients; times--)
+        join_enter(j, j->entered++);
+    if (j->entered == j->o->clients)
+        swarm_timer(&j->swarm, 0);
+    j->moved_at = now_ns();
+}
+
+/* All at once, or so many a second. */
 static inline bool join_storm(struct join *j, struct join_cost *cost)
 {
-    uint64_t cpu = process_cpu_ns(j->o->pid), k = j->o->room;
+    struct usage from = usage_start(j->o->pids);
+    uint64_t start = now_ns(), k = j->o->room;
+    bool ok;
 
     j->to_join = j->o->clients;
     j->to_know = j->rooms * k * k;
-    for (unsigned i = 0; i < j->o->clients; i++)
+    if (j->o->rate)
+        swarm_timer(&j->swarm, NS_PER_S / j->o->rate);
+    for (unsigned i = 0; i < j->o->clients && !j->o->rate; i++)
         join_enter(j, i);
-    return join_phase(j, cpu, &cost->storm, "joining");
+    ok = join_phase(j, &from, &cost->storm, "joining");
+    cost->joining = j->joined_at - start;
+    cost->settling = j->moved_at - start;
+    cost->added = j->added;
+    cost->listed = j->known - j->added;
+    return ok;
 }
 
 /* In every room one member goes, by unsubscribing or by closing, and comes back. */
 static inline bool join_churn(struct join *j, unsigned round, struct join_cost *cost)
 {
     unsigned first = round % j->o->room * j->rooms; /* that seat, in every room */
-    uint64_t cpu = process_cpu_ns(j->o->pid), k = j->o->room;
+    struct usage from = usage_start(j->o->pids);
+    uint64_t k = j->o->room;
     bool close = round % 2;
 
     j->to_join = 0;
     j->to_know = j->rooms * (k - 1) * (k - 1);
     for (unsigned i = first; i < first + j->rooms; i++)
         join_go(j, i, close);
-    if (!join_phase(j, cpu, &cost->churn_leave, "churn: leaving") ||
+    if (!join_phase(j, &from, &cost->churn_leave, "churn: leaving") ||
         (close && !swarm_open(&j->swarm, first, j->rooms, 0)))
         return false;
-    cpu = process_cpu_ns(j->o->pid);
+    from = usage_start(j->o->pids);
     j->to_join = j->rooms;
     j->to_know = j->rooms * k * k;
     for (unsigned i = first; i < first + j->rooms; i++)
         join_enter(j, i);
-    return join_phase(j, cpu, &cost->churn_join, "churn: joining");
+    return join_phase(j, &from, &cost->churn_join, "churn: joining");
 }
 
 /* Half of each room goes at once; the other half hears of each. */
 static inline bool join_leave(struct join *j, struct join_cost *cost)
 {
-    uint64_t cpu = process_cpu_ns(j->o->pid), stay = j->o->room - j->o->room / 2;
+    struct usage from = usage_start(j->o->pids);
+    uint64_t stay = j->o->room - j->o->room / 2;
 
     j->to_join = 0;
     j->to_know = j->rooms * stay * stay;
     for (unsigned i = 0; i < j->o->room / 2 * j->rooms; i++)
         join_go(j, i, false);
-    return join_phase(j, cpu, &cost->leave, "leaving");
+    return join_phase(j, &from, &cost->leave, "leaving");
+}
+
+/* Until a process has no thread left that could still see its sockets closed. */
+static inline void await_death(pid_t pid)
+{
+    char path[64], state = 0;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    for (unsigned i = 0; i < 2000 && state != 'Z'; i++) {
+        FILE *f = fopen(path, "re");
+
+        if (!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+            state = 'Z';
+        if (f)
+            fclose(f);
+        usleep(1000);
+    }
+}
+
+/* The second node dies, with all who are on it; those of the first hear that they went.
+ */
+static inline bool join_kill(struct join *j, struct join_cost *cost)
+{
+    uint64_t here = j->o->room - j->o->room / 2, gone = j->o->room / 2, start = now_ns();
+    uint64_t removed = j->removed, missing = j->missing;
+    bool ok;
+
+    kill(j->o->pids.servers[1], SIGKILL);
+    await_death(j->o->pids.servers[1]);
+    for (unsigned i = 0; i < j->o->clients; i++)
+        if (swarm_node(&j->swarm, i) == 1) {
+            j->users[i].here = false;
+            j->known -= j->users[i].count;
+            swarm_close(&j->swarm, i);
+        }
+    j->to_join = 0;
+    j->to_know = j->rooms * here * here;
+    j->removed_from = 0;
+    ok = join_phase(j, NULL, NULL, "after the kill");
+    cost->healing = j->removed > removed ? j->removed_at - start : 0;
+    cost->healing_from = j->removed_from > start ? j->removed_from - start : 0;
+    cost->unseen = j->rooms * here * gone;
+    if (j->missing > missing && j->removed - removed <= cost->unseen)
+        fprintf(stderr, "muster-load: removals: %" PRIu64 " of %" PRIu64 "\n",
+                j->removed - removed, cost->unseen);
+    return ok;
+}
+
+static inline void join_report_cluster(const struct join *j, const struct join_cost *c)
+{
+    double users = j->o->clients, ms = 1e6;
+    uint64_t k = j->o->room, due = j->rooms * k * k - c->listed;
+
+    printf(" nodes=%u redis_cpu_us_per_join=%.2f joins_per_second=%.0f joined_ms=%.1f"
+           " settled_ms=%.1f joined_events=%" PRIu64 " joined_events_due=%" PRIu64
+           " one_by_one=%" PRIu64 " doubled=%" PRIu64 " false=%" PRIu64
+           " missing=%" PRIu64,
+           j->o->n_targets, (double)c->storm.redis / 1e3 / users,
+           users * 1e9 / (double)(c->joining ? c->joining : 1), (double)c->joining / ms,
+           (double)c->settling / ms, c->added, due, j->rooms * k * (k - 1) / 2,
+           j->doubled, j->false_, j->missing);
+    if (j->o->kill)
+        printf(" healed_s=%.3f first_removed_s=%.3f removals=%" PRIu64
+               " removals_due=%" PRIu64,
+               (double)c->healing / 1e9, (double)c->healing_from / 1e9, j->removed,
+               c->unseen);
 }
 
 static inline void join_report(const struct join *j, const struct join_cost *c, bool ok)
@@ -276,10 +423,14 @@ static inline void join_report(const struct join *j, const struct join_cost *c, 
     printf("join users=%u rooms=%u room=%u rounds=%u ok=%s member_added=%" PRIu64
            " member_removed=%" PRIu64
            " server_cpu_us_per_join=%.2f server_cpu_us_per_leave=%.2f"
-           " server_cpu_us_per_churn_join=%.2f server_cpu_us_per_churn_leave=%.2f\n",
+           " server_cpu_us_per_churn_join=%.2f server_cpu_us_per_churn_leave=%.2f",
            j->o->clients, j->rooms, j->o->room, j->o->rounds, ok ? "yes" : "no", j->added,
-           j->removed, (double)c->storm / 1e3 / users, (double)c->leave / 1e3 / left,
-           (double)c->churn_join / 1e3 / churned, (double)c->churn_leave / 1e3 / churned);
+           j->removed, (double)c->storm.servers / 1e3 / users,
+           (double)c->leave.servers / 1e3 / left,
+           (double)c->churn_join.servers / 1e3 / churned,
+           (double)c->churn_leave.servers / 1e3 / churned);
+    join_report_cluster(j, c);
+    printf("\n");
 }
 
 static inline bool join_measure(struct join *j)
@@ -289,20 +440,21 @@ static inline bool join_measure(struct join *j)
 
     for (unsigned round = 0; ok && round < j->o->rounds; round++)
         ok = join_churn(j, round, &cost);
-    ok = ok && join_leave(j, &cost);
+    ok = ok && (j->o->kill ? join_kill(j, &cost) : join_leave(j, &cost));
     join_report(j, &cost, ok);
     return ok;
 }
 
 static inline bool join_run(const struct options *o)
 {
-    static const struct swarm_owner owner = {join_text, NULL};
+    static const struct swarm_owner owner = {join_text, join_timer};
     struct join j = {.o = o, .rooms = o->clients / o->room};
     unsigned char *seats = calloc(o->clients, o->room);
     bool ok;
 
     j.users = calloc(o->clients, sizeof *j.users);
     swarm_init(&j.swarm, o, o->clients, &owner, &j);
+    j.swarm.stride = j.rooms ? j.rooms : 1; /* a room's seats take turns with the nodes */
     for (unsigned i = 0; seats && j.users && i < o->clients; i++)
         j.users[i].in = seats + (size_t)i * o->room;
     if (!seats || !j.users)

@@ -49,8 +49,6 @@ static void out_of_time(int signal)
 int main(int argc, char **argv)
 {
     struct options o = {
-        .host = "127.0.0.1",
-        .port = "6001",
         .key = "",
         .secret = "",
         .app = "bench",
@@ -77,7 +75,7 @@ int main(int argc, char **argv)
         return 2;
     }
     o.rate = command->run == fanout_run || command->run == raw_run ? 25 : 0;
-    if (!options_url(&o, "ws://127.0.0.1:6001") || !options_parse(&o, argc - 1, argv + 1))
+    if (!options_parse(&o, argc - 1, argv + 1))
         return 2;
     signal(SIGALRM, out_of_time);
     signal(SIGPIPE, SIG_IGN);

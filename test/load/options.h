@@ -13,13 +13,25 @@
 #include <string.h>
 #include <sys/types.h>
 
-struct options {
+#include "test/load/process.h"
+
+enum { TARGETS_MAX = PROCESSES_MAX };
+
+/* Where a server listens. */
+struct target {
     char host[128], port[16], prefix[128];
     struct sockaddr_in to;
+};
+
+struct options {
+    struct target targets[TARGETS_MAX]; /* nodes of one cluster, where there are two */
+    unsigned n_targets;
     const char *key, *secret;
     const char *app;     /* http: the app's id */
     const char *channel; /* of fanout */
-    pid_t pid;        /* the server's; 0: unknown, its CPU and memory aren't reported */
+    struct processes
+        pids; /* of the targets; CPU and memory are reported of those known */
+    unsigned n_pids;
     unsigned clients; /* subscribers, connections, users */
     unsigned publishers;
     unsigned rate;    /* events or connections a second; 0: no pause */
@@ -33,48 +45,58 @@ struct options {
     unsigned sndbuf;  /* rawlimit: SO_SNDBUF in KiB, 0: the kernel's */
     unsigned timeout; /* s, for the whole run */
     bool one_by_one;  /* fanout: no event before the last one is everywhere */
+    bool kill;        /* join: the second target, instead of leaving */
 };
 
 static inline void options_help(FILE *to)
 {
-    fputs("usage: muster-load COMMAND [options]\n"
-          "commands:\n"
-          "  fanout    publishers' client events to many subscribers of one channel\n"
-          "  rawlimit  the same bytes to the same number of sockets by plain send()\n"
-          "  idle      opens and holds connections\n"
-          "  rawaccept what accepting and answering so many asks of the kernel alone\n"
-          "  join      users joining, churning and leaving presence channels\n"
-          "  http      events POSTed to the HTTP API on kept connections, all of them\n"
-          "            heard by the subscribers\n"
-          "options:\n"
-          "  --url URL        ws://host:port[/prefix] (ws://127.0.0.1:6001)\n"
-          "  --key K          the app's key\n"
-          "  --secret S       the app's secret\n"
-          "  --app ID         http: the app's id (bench)\n"
-          "  --pid PID        the server's process, to report its CPU time and memory\n"
-          "  --channel NAME   fanout: private-… or presence-… (private-load)\n"
-          "  --clients N      subscribers, connections or users (1000)\n"
-          "  --publishers N   fanout; http: connections that POST (1)\n"
-          "  --rate N         events (fanout, rawlimit: 25; http: 0, no pause) or\n"
-          "                   connections (idle: 0) a second\n"
-          "  --burst N        fanout: events in one write; rawlimit: frames in one send "
-          "(1)\n"
-          "  --one-by-one     fanout, http: hold each event back until all have heard "
-          "the last "
-          "one\n"
-          "  --seconds N      fanout, rawlimit, http: of sending; idle: of holding (5)\n"
-          "  --size N         bytes of a delivered frame with its WebSocket head (200)\n"
-          "  --room N         join: users of a room (50)\n"
-          "  --rounds N       join: rounds of churn (10)\n"
-          "  --window N       handshakes in flight (64)\n"
-          "  --sources N      connect from so many 127.0.0.x addresses (8)\n"
-          "  --sndbuf KIB     rawlimit: SO_SNDBUF of the sender (0: the kernel's own)\n"
-          "  --timeout S      end with an error after so long (120)\n"
-          "Prints one line of key=value pairs. Exits 0 where everything arrived, once "
-          "and in\n"
-          "order; 1 where something was lost or wrong, or the run failed; 2 on bad "
-          "usage.\n",
-          to);
+    fputs(
+        "usage: muster-load COMMAND [options]\n"
+        "commands:\n"
+        "  fanout    publishers' client events to many subscribers of one channel\n"
+        "  rawlimit  the same bytes to the same number of sockets by plain send()\n"
+        "  idle      opens and holds connections\n"
+        "  rawaccept what accepting and answering so many asks of the kernel alone\n"
+        "  join      users joining, churning and leaving presence channels\n"
+        "  http      events POSTed to the HTTP API on kept connections, all of them\n"
+        "            heard by the subscribers\n"
+        "options:\n"
+        "  --url URL        ws://host:port[/prefix] (ws://127.0.0.1:6001); given twice:\n"
+        "                   fanout and join spread over two nodes of one cluster\n"
+        "  --key K          the app's key\n"
+        "  --secret S       the app's secret\n"
+        "  --app ID         http: the app's id (bench)\n"
+        "  --pid PID        the server's process, to report its CPU time and memory;\n"
+        "                   of two nodes, twice, in the order of the URLs\n"
+        "  --redis-pid PID  fanout, join: of the Redis between them, to report its CPU "
+        "time\n"
+        "  --kill           join: kill -9 the second node once all have joined, instead "
+        "of\n"
+        "                   leaving, and time the removals\n"
+        "  --channel NAME   fanout: private-… or presence-… (private-load)\n"
+        "  --clients N      subscribers, connections or users (1000)\n"
+        "  --publishers N   fanout; http: connections that POST (1)\n"
+        "  --rate N         events (fanout, rawlimit: 25; http: 0, no pause),\n"
+        "                   connections (idle: 0) or joins (join: 0, all at once) a\n"
+        "                   second\n"
+        "  --burst N        fanout: events in one write; rawlimit: frames in one send "
+        "(1)\n"
+        "  --one-by-one     fanout, http: hold each event back until all have heard "
+        "the last "
+        "one\n"
+        "  --seconds N      fanout, rawlimit, http: of sending; idle: of holding (5)\n"
+        "  --size N         bytes of a delivered frame with its WebSocket head (200)\n"
+        "  --room N         join: users of a room (50)\n"
+        "  --rounds N       join: rounds of churn (10)\n"
+        "  --window N       handshakes in flight (64)\n"
+        "  --sources N      connect from so many 127.0.0.x addresses (8)\n"
+        "  --sndbuf KIB     rawlimit: SO_SNDBUF of the sender (0: the kernel's own)\n"
+        "  --timeout S      end with an error after so long (120)\n"
+        "Prints one line of key=value pairs. Exits 0 where everything arrived, once "
+        "and in\n"
+        "order; 1 where something was lost or wrong, or the run failed; 2 on bad "
+        "usage.\n",
+        to);
 }
 
 static inline bool options_number(const char *text, unsigned *out)
@@ -91,18 +113,18 @@ static inline bool options_number(const char *text, unsigned *out)
 }
 
 /* ws://host:port[/prefix], resolved to an IPv4 address. */
-static inline bool options_url(struct options *o, const char *url)
+static inline bool options_url(struct target *t, const char *url)
 {
     struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
 
-    o->prefix[0] = 0;
-    if (sscanf(url, "ws://%127[^:/]:%15[0-9]%127s", o->host, o->port, o->prefix) < 2)
+    t->prefix[0] = 0;
+    if (sscanf(url, "ws://%127[^:/]:%15[0-9]%127s", t->host, t->port, t->prefix) < 2)
         return false;
-    if (o->prefix[0] && o->prefix[strlen(o->prefix) - 1] == '/')
-        o->prefix[strlen(o->prefix) - 1] = 0;
-    if (getaddrinfo(o->host, o->port, &hints, &found) != 0)
+    if (t->prefix[0] && t->prefix[strlen(t->prefix) - 1] == '/')
+        t->prefix[strlen(t->prefix) - 1] = 0;
+    if (getaddrinfo(t->host, t->port, &hints, &found) != 0)
         return false;
-    memcpy(&o->to, found->ai_addr, sizeof o->to);
+    memcpy(&t->to, found->ai_addr, sizeof t->to);
     freeaddrinfo(found);
     return true;
 }
@@ -140,13 +162,24 @@ static inline unsigned *options_place(struct options *o, int letter)
     }
 }
 
+static inline bool options_pid(pid_t *pid, const char *value)
+{
+    unsigned number;
+
+    if (!options_number(value, &number))
+        return false;
+    *pid = (pid_t)number;
+    return true;
+}
+
 static inline bool options_take(struct options *o, int letter, const char *value)
 {
-    unsigned pid, *place = options_place(o, letter);
+    unsigned *place = options_place(o, letter);
 
     switch (letter) {
     case 'u':
-        return options_url(o, value);
+        return o->n_targets < TARGETS_MAX &&
+               options_url(&o->targets[o->n_targets++], value);
     case 'k':
         o->key = value;
         return true;
@@ -162,11 +195,14 @@ static inline bool options_take(struct options *o, int letter, const char *value
     case 'o':
         o->one_by_one = true;
         return true;
-    case 'p':
-        if (!options_number(value, &pid))
-            return false;
-        o->pid = (pid_t)pid;
+    case 'X':
+        o->kill = true;
         return true;
+    case 'p':
+        return o->n_pids < PROCESSES_MAX &&
+               options_pid(&o->pids.servers[o->n_pids++], value);
+    case 'd':
+        return options_pid(&o->pids.redis, value);
     default:
         return place && options_number(value, place);
     }
@@ -192,6 +228,8 @@ static inline const char *options_check(const struct options *o)
         return "--channel must start with private- or presence-";
     if (strlen(o->channel) > 40)
         return "--channel is too long";
+    if (o->kill && (o->n_targets < 2 || o->n_pids < 2 || !o->pids.servers[1]))
+        return "--kill needs two nodes and their processes";
     return NULL;
 }
 
@@ -208,7 +246,8 @@ static inline bool options_parse(struct options *o, int argc, char **argv)
         {"room", 1, 0, 'R'},       {"rounds", 1, 0, 'x'},
         {"window", 1, 0, 'w'},     {"sources", 1, 0, 'a'},
         {"sndbuf", 1, 0, 'B'},     {"timeout", 1, 0, 't'},
-        {"one-by-one", 0, 0, 'o'}, {0, 0, 0, 0},
+        {"one-by-one", 0, 0, 'o'}, {"redis-pid", 1, 0, 'd'},
+        {"kill", 0, 0, 'X'},       {0, 0, 0, 0},
     };
     const char *wrong;
     int letter, which;
@@ -222,6 +261,8 @@ static inline bool options_parse(struct options *o, int argc, char **argv)
             return false;
         }
     }
+    if (o->n_targets == 0)
+        o->n_targets = options_url(&o->targets[0], "ws://127.0.0.1:6001");
     wrong = optind < argc ? "unexpected argument" : options_check(o);
     if (wrong)
         fprintf(stderr, "muster-load: %s\n", wrong);

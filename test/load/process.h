@@ -83,31 +83,55 @@ static inline uint64_t machine_cpu_ns(void)
                          (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* What a stretch of time took, in ns. */
-struct usage {
-    pid_t peer; /* the other side's process, or 0 */
-    uint64_t wall, cpu, peer_cpu, machine_cpu;
+enum { PROCESSES_MAX = 2 };
+
+/* The other side: servers, and the Redis between them; 0 where there is none, or where it
+ * isn't known. */
+struct processes {
+    pid_t servers[PROCESSES_MAX], redis;
 };
 
-static inline struct usage usage_start(pid_t peer)
+/* What a stretch of time took, in ns. */
+struct usage {
+    struct processes peers;
+    uint64_t wall, cpu, peer_cpu, redis_cpu, machine_cpu;
+    uint64_t second_cpu; /* the second server's, part of peer_cpu */
+};
+
+static inline struct usage usage_start(struct processes peers)
 {
-    return (struct usage){peer, now_ns(), own_cpu_ns(), process_cpu_ns(peer),
-                          machine_cpu_ns()};
+    uint64_t second = process_cpu_ns(peers.servers[1]);
+
+    return (struct usage){
+        .peers = peers,
+        .wall = now_ns(),
+        .cpu = own_cpu_ns(),
+        .peer_cpu = process_cpu_ns(peers.servers[0]) + second,
+        .redis_cpu = process_cpu_ns(peers.redis),
+        .machine_cpu = machine_cpu_ns(),
+        .second_cpu = second,
+    };
 }
 
 /** What has been taken since u was started. */
 static inline struct usage usage_since(const struct usage *u)
 {
-    struct usage now = usage_start(u->peer);
+    struct usage now = usage_start(u->peers);
 
-    return (struct usage){u->peer, now.wall - u->wall, now.cpu - u->cpu,
-                          now.peer_cpu - u->peer_cpu, now.machine_cpu - u->machine_cpu};
+    now.wall -= u->wall;
+    now.cpu -= u->cpu;
+    now.peer_cpu -= u->peer_cpu;
+    now.redis_cpu -= u->redis_cpu;
+    now.machine_cpu -= u->machine_cpu;
+    now.second_cpu -= u->second_cpu;
+    return now;
 }
 
-/** The share of this machine's CPUs that went to neither side: the noise. */
+/** The share of this machine's CPUs that went to none of them: the noise. */
 static inline double usage_others_percent(const struct usage *u)
 {
-    double others = (double)u->machine_cpu - (double)u->cpu - (double)u->peer_cpu;
+    double sides = (double)u->cpu + (double)u->peer_cpu + (double)u->redis_cpu;
+    double others = (double)u->machine_cpu - sides;
     double all = (double)u->wall * (double)sysconf(_SC_NPROCESSORS_ONLN);
 
     return others > 0 && all > 0 ? 100 * others / all : 0;

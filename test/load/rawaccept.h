@@ -23,7 +23,7 @@ static inline int acceptor_client(const struct options *o, const struct sockaddr
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     alarm(o->timeout + 5);
-    there.to = *to;
+    there.targets[0].to = *to;
     swarm_init(&s, &there, o->clients, &owner, &s);
     if (!s.failure[0] && swarm_open(&s, 0, o->clients, o->rate))
         swarm_for(&s, o->timeout * 1000);
@@ -87,7 +87,7 @@ static inline bool acceptor_measure(struct acceptor *a, const struct options *o,
                                     pid_t client)
 {
     struct epoll_event e = {.events = EPOLLIN, .data.fd = a->listener};
-    struct usage usage = usage_start(client);
+    struct usage usage = usage_start((struct processes){.servers = {client}});
     bool ok;
 
     a->poller = epoll_create1(EPOLL_CLOEXEC);

@@ -194,7 +194,7 @@ static inline bool raw_measure(struct raw *r, pid_t sink)
     int status = -1;
 
     usleep(200000); /* the first event has arrived, as in the fan-out */
-    usage = usage_start(sink);
+    usage = usage_start((struct processes){.servers = {sink}});
     ok = ok && raw_pace(r, out);
     usage = usage_since(&usage);
     free(out);

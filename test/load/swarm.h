@@ -30,7 +30,8 @@ static inline void swarm_init(struct swarm *s, const struct options *o, unsigned
 {
     unsigned files = descriptors_raise();
 
-    *s = (struct swarm){.options = o, .owner = owner, .context = context, .n = n};
+    *s = (struct swarm){
+        .options = o, .owner = owner, .context = context, .n = n, .stride = 1};
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->timer = -1;
     s->clients = calloc(n, sizeof *s->clients);
@@ -67,10 +68,10 @@ static inline void swarm_adopt(struct swarm *s, unsigned index, int fd)
 
 /* Spreads the source over 127.0.0.1 … 127.0.0.N, so that more connections than there are
  * ephemeral ports can be had, and closed ones don't hold new ones up. */
-static inline void client_bind(struct swarm *s, int fd)
+static inline void client_bind(struct swarm *s, const struct target *t, int fd)
 {
     struct sockaddr_in from = {.sin_family = AF_INET};
-    uint32_t to = ntohl(s->options->to.sin_addr.s_addr);
+    uint32_t to = ntohl(t->to.sin_addr.s_addr);
     int one = 1;
 
     if (to >> 24 != 127)
@@ -85,6 +86,7 @@ static inline void client_bind(struct swarm *s, int fd)
 static inline void swarm_connect(struct swarm *s, unsigned index)
 {
     struct client *c = &s->clients[index];
+    const struct target *t = client_target(s, c);
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0) {
@@ -94,12 +96,10 @@ static inline void swarm_connect(struct swarm *s, unsigned index)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     *c = (struct client){.fd = fd, .state = CLIENT_CONNECTING};
     s->opening++;
-    client_bind(s, fd);
-    if (connect(fd, (const struct sockaddr *)&s->options->to, sizeof s->options->to) !=
-            0 &&
+    client_bind(s, t, fd);
+    if (connect(fd, (const struct sockaddr *)&t->to, sizeof t->to) != 0 &&
         errno != EINPROGRESS)
-        swarm_fail(s, "connect to %s:%s: %s", s->options->host, s->options->port,
-                   strerror(errno));
+        swarm_fail(s, "connect to %s:%s: %s", t->host, t->port, strerror(errno));
     client_watch(s, c, true);
 }
 

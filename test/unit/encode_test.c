@@ -59,9 +59,14 @@ static void established_is_exact(void **state)
 {
     (void)state;
     assert_payload(
-        encode_established(SLICE("1234.5678"), 120),
+        encode_established(SLICE("1234.5678"), 120, SLICE_NONE),
         "{\"event\":\"pusher:connection_established\",\"data\":\"{\\\"socket_id\\\":"
         "\\\"1234.5678\\\",\\\"activity_timeout\\\":120}\"}");
+    assert_payload(
+        encode_established(SLICE("1234.5678"), 120, SLICE("box-1:6001")),
+        "{\"event\":\"pusher:connection_established\",\"data\":\"{\\\"socket_id\\\":"
+        "\\\"1234.5678\\\",\\\"activity_timeout\\\":120,"
+        "\\\"node\\\":\\\"box-1:6001\\\"}\"}");
 }
 
 static void an_error_has_an_object_for_data(void **state)

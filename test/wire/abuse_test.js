@@ -202,10 +202,11 @@ describe('abuse', { concurrency: 4 }, () => {
         let sent = 0;
         const seen = [];
         const text = 'x'.repeat(bound === 'bytes' ? 8000 : 6000);
-        for (; !/ws\.slow/.test(server.log()); sent += 10) {
+        const burst = bound === 'bytes' ? 5 : 10; // it may come as one from another node
+        for (; !/ws\.slow/.test(server.log()); sent += burst) {
           assert.ok(sent < 20000, `no ws.slow after ${sent} events`);
-          for (let n = 0; n < 10; n++) talker.clientEvent('private-a', 'client-x', [sent + n, text]);
-          for (let n = 0; n < 10; n++) seen.push((await reader.next()).data[0]);
+          for (let n = 0; n < burst; n++) talker.clientEvent('private-a', 'client-x', [sent + n, text]);
+          for (let n = 0; n < burst; n++) seen.push((await reader.next()).data[0]);
         }
         assert.deepStrictEqual(seen, Array.from({ length: sent }, (_, i) => i));
         const line = await server.logged(/ws\.slow/);

@@ -3,7 +3,7 @@
 // signatures, bodies, names, limits, rates, CORS, path_prefix.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
-const { withServer, app } = require('./support/server');
+const { withServer, app, oneNode } = require('./support/server');
 const { call, request, publish, ask, bytes, signedQuery, md5, now, Wire } = require('./support/api');
 const { digest } = require('./support/sign');
 
@@ -251,7 +251,7 @@ test('a body up to max_http_body_kb, 413 above; 411 without a length; 400 for tw
   await publish(server, event());
 }));
 
-test('max_backend_events_per_second: 429 with Retry-After, a batch counts each event', withServer(() => ({ apps: [app({ max_backend_events_per_second: 10 }), app()] }), async (server) => {
+test('max_backend_events_per_second: 429 with Retry-After, a batch counts each event', oneNode('each counts for itself'), withServer(() => ({ apps: [app({ max_backend_events_per_second: 10 }), app()] }), async (server) => {
   const [limited, free] = server.apps;
   const batch = { batch: Array.from({ length: 8 }, () => event()) };
   assert.strictEqual((await call(server, 'POST', '/batch_events', { body: batch })).status, 200);
@@ -266,7 +266,7 @@ test('max_backend_events_per_second: 429 with Retry-After, a batch counts each e
   assert.ok(refused > 0 && refused < 20, `${refused}`);
 }));
 
-test('Retry-After says how long a batch of many seconds’ worth is paid for', withServer(() => ({ apps: [app({ max_backend_events_per_second: 2 })] }), async (server) => {
+test('Retry-After says how long a batch of many seconds’ worth is paid for', oneNode('each counts for itself'), withServer(() => ({ apps: [app({ max_backend_events_per_second: 2 })] }), async (server) => {
   const batch = Array.from({ length: 10 }, () => ({ name: 'e', channel: 'room', data: 'x' }));
   const send = () => call(server, 'POST', '/batch_events', { body: { batch } });
   assert.strictEqual((await send()).status, 200);
@@ -337,7 +337,7 @@ test('path_prefix stands in front of /apps; signed with it or without', withServ
     assert.strictEqual((await request(server, { path })).status, 404);
 }));
 
-test('a node that stops takes nothing more: 503, and the connection ends', withServer({ workers: 1, shutdown_grace: 2 }, async (server) => {
+test('a node that stops takes nothing more: 503, and the connection ends', oneNode('all stop'), withServer({ workers: 1, shutdown_grace: 2 }, async (server) => {
   const lingers = await server.client({ tcp: true, answerClose: false }); // and holds up the end
   const wires = [new Wire(server), new Wire(server)];
   for (const w of wires) w.write(bytes(server, 'GET', '/channels'));

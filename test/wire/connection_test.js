@@ -2,7 +2,7 @@
 // PROTOCOL.md section 1: the URL, the first frame, and every refusal at connect.
 const test = require('node:test');
 const assert = require('node:assert');
-const { withServer, app, start } = require('./support/server');
+const { withServer, app, start, oneNode } = require('./support/server');
 const { Client } = require('./support/client');
 const { Tcp } = require('./support/tcp');
 
@@ -112,7 +112,7 @@ test('4005: an unknown path', withServer({}, async (server) => {
     await refused(server, 4005, { path });
 }));
 
-test('4004: over the app’s own connection quota, and another app is let in', withServer({ apps: [app({ max_connections: 3 }), app()] }, async (server) => {
+test('4004: over the app’s own connection quota, and another app is let in', oneNode('each counts for itself'), withServer({ apps: [app({ max_connections: 3 }), app()] }, async (server) => {
   const all = await server.several(3);
   await refused(server, 4004);
   await server.client({ app: server.apps[1] });
@@ -122,7 +122,7 @@ test('4004: over the app’s own connection quota, and another app is let in', w
   await refused(server, 4004);
 }));
 
-test('4100: over the node’s max_connections, until one has left', withServer({ max_connections: 4 }, async (server) => {
+test('4100: over the node’s max_connections, until one has left', oneNode('each counts for itself'), withServer({ max_connections: 4 }, async (server) => {
   const all = await server.several(4);
   await refused(server, 4100);
   all[1].drop();

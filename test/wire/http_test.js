@@ -4,7 +4,7 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const http = require('node:http');
-const { withServer, app } = require('./support/server');
+const { withServer, app, oneNode } = require('./support/server');
 const { Tcp } = require('./support/tcp');
 
 function request(server, options, body) {
@@ -23,7 +23,7 @@ function request(server, options, body) {
 const demo = () => ({ demo: true, apps: [app()] });
 const form = 'socket_id=1.2&channel_name=presence-x&user_id=ann&user_name=Ann+%C3%BC&user_color=%23fff';
 
-test('many POSTs on one kept connection are each answered', withServer(demo, async (server) => {
+test('many POSTs on one kept connection are each answered', oneNode('a connection is to one'), withServer(demo, async (server) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const sockets = new Set();
   for (let i = 0; i < 20; i++) {

@@ -2,7 +2,7 @@
 // The log: one line an event, as text or JSON, and never a secret or a signature in it.
 const test = require('node:test');
 const assert = require('node:assert');
-const { withServer, app, start, run, write } = require('./support/server');
+const { withServer, app, start, run, write, oneNode } = require('./support/server');
 const { Client } = require('./support/client');
 const sign = require('./support/sign');
 
@@ -33,7 +33,7 @@ async function provoke(server, one) {
 }
 
 for (const level of ['debug', 'info'])
-  test(`text lines are "time level id key=value…", at level ${level}`, withServer(() => ({ log: { level, format: 'text' }, apps: [app()] }), async (server) => {
+  test(`text lines are "time level id key=value…", at level ${level}`, oneNode('a log of one'), withServer(() => ({ log: { level, format: 'text' }, apps: [app()] }), async (server) => {
     const one = server.apps[0];
     const marks = await provoke(server, one);
     await server.stop();
@@ -45,7 +45,7 @@ for (const level of ['debug', 'info'])
   }));
 
 for (const level of ['debug', 'info'])
-  test(`JSON lines parse, with time, level and id, at level ${level}`, withServer(() => ({ log: { level, format: 'json' }, apps: [app()] }), async (server) => {
+  test(`JSON lines parse, with time, level and id, at level ${level}`, oneNode('a log of one'), withServer(() => ({ log: { level, format: 'json' }, apps: [app()] }), async (server) => {
     const one = server.apps[0];
     const marks = await provoke(server, one);
     await server.stop();

@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const http = require('node:http');
 const path = require('node:path');
-const { local, start, withServer, run, write, app, freePort } = require('./support/server');
+const { local, start, withServer, run, write, app, freePort, oneNode } = require('./support/server');
 const { Client, PATIENCE } = require('./support/client');
 const { Tcp } = require('./support/tcp');
 const { Metrics } = require('./support/prometheus');
@@ -18,11 +18,16 @@ const bearer = (token = TOKEN) => ({ Authorization: `Bearer ${token}` });
 
 const get = (server, target, headers, port = server.port) => request(server, { path: target, headers, port });
 
+/** Of all nodes, where there are several. */
 async function metrics(server) {
-  const { status, headers, text } = await get(server, '/metrics', bearer());
-  assert.strictEqual(status, 200, text);
-  assert.strictEqual(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
-  return new Metrics(text);
+  const all = [];
+  for (const node of server.nodes) {
+    const { status, headers, text } = await get(server, '/metrics', bearer(), node.bound);
+    assert.strictEqual(status, 200, text);
+    assert.strictEqual(headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8');
+    all.push(new Metrics(text));
+  }
+  return all.reduce((sum, one) => sum.add(one));
 }
 
 /** The metrics once they pass; the server does what clients ask for a moment later. */
@@ -61,7 +66,7 @@ test('every line parses, and docs/metrics.md lists exactly what there is', watch
   for (const [name, of] of labels) assert.ok(!of.includes('app') || GAUGES.includes(name), `${name} has a label for the app`);
 }));
 
-test('what is written of the process is what the kernel says', watched({ max_connections: 1234 }, async (server) => {
+test('what is written of the process is what the kernel says', oneNode('a process’s'), watched({ max_connections: 1234 }, async (server) => {
   const m = await metrics(server);
   const status = fs.readFileSync(`/proc/${server.pid}/status`, 'utf8');
   const rss = 1024 * Number(/VmRSS:\s+(\d+)/.exec(status)[1]);
@@ -80,7 +85,7 @@ test('what is written of the process is what the kernel says', watched({ max_con
   assert.strictEqual(m.sum('muster_build_info', { version }), 1);
 }));
 
-test('connections, subscriptions, channels of each kind and members, by app', watched({}, async (server) => {
+test('connections, subscriptions, channels of each kind and members, by app', oneNode('each counts a channel and its members'), watched({}, async (server) => {
   const [one, two] = server.apps;
   const ones = await server.several(5);
   const twos = await server.several(3, { app: two });
@@ -109,7 +114,7 @@ test('connections, subscriptions, channels of each kind and members, by app', wa
   assert.strictEqual(end.sum('muster_presence_members_removed_total'), 7);
 }));
 
-test('a member in grace and a full room: what the roster holds is what is counted', watched(
+test('a member in grace and a full room: what the roster holds is what is counted', oneNode('each counts a channel and its members'), watched(
   { presence: { leave_grace: 2, max_members_per_channel: 2 }, apps: [app()] },
   async (server) => {
     const [a, b, c] = await server.several(3);
@@ -155,7 +160,7 @@ async function gust(server, random, left) {
   else client.drop();
 }
 
-test('after a storm of joins, closes and resets the gauges are exactly what is left', watched(
+test('after a storm of joins, closes and resets the gauges are exactly what is left', oneNode('each counts a channel and its members'), watched(
   { workers: 4, presence: { leave_grace: 0, max_members_per_channel: 6 } },
   async (server, t) => {
     const random = seeded(t);
@@ -214,7 +219,11 @@ test('refused subscriptions are counted by type', watched(
     await c.subscribe('b');
     for (const name of ['c', 'd', 'e']) assert.strictEqual(await type(c.subscribe(name)), 'LimitReached');
     const m = await metrics(server);
-    const refused = Object.fromEntries(m.families.get('muster_subscriptions_refused_total').samples.map((s) => [`${s.labels.type} ${s.labels.status}`, s.value]));
+    const refused = {};
+    for (const { labels, value } of m.families.get('muster_subscriptions_refused_total').samples) {
+      const what = `${labels.type} ${labels.status}`;
+      refused[what] = (refused[what] || 0) + value;
+    }
     assert.deepStrictEqual(refused, {
       'AuthError 401': 2, 'AuthError 403': 1, 'InvalidChannel 400': 1, 'InvalidChannelData 400': 1,
       'PresenceLimitReached 4100': 1, 'PresenceMemberTooLarge 4301': 1, 'LimitReached 4100': 3,
@@ -223,7 +232,7 @@ test('refused subscriptions are counted by type', watched(
   },
 ));
 
-test('refused connections and those that Muster ends are counted by their close code', watched(
+test('refused connections and those that Muster ends are counted by their close code', oneNode('each has its own quota'), watched(
   () => ({
     apps: [app(), app({ enabled: false }), app({ max_connections: 1 }), app({ require_tls: true }), app({ allowed_origins: ['good.example'] })],
   }),
@@ -330,7 +339,7 @@ test('a cached event that has expired is none', watched({ ...local, apps: [app()
   assert.deepStrictEqual([m.sum('muster_cached_events'), m.sum('muster_cached_bytes')], [0, 0]);
 }));
 
-test('HTTP requests are counted by route and status, with a histogram of each route', watched({ apps: [app()] }, async (server) => {
+test('HTTP requests are counted by route and status, with a histogram of each route', oneNode('requests for the figures are counted, too'), watched({ apps: [app()] }, async (server) => {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 3 });
   const id = server.apps[0].id;
   for (let i = 0; i < 10; i++) await publish(server, { name: 'e', channel: 'a', data: 'x' }, { agent });
@@ -357,7 +366,7 @@ test('HTTP requests are counted by route and status, with a histogram of each ro
   assert.ok(m.sum(`${name}_sum`) > 0 && m.sum(`${name}_sum`) < 18);
 }));
 
-test('webhooks: what waits, what is tried again, and what arrived how late', async (t) => {
+test('webhooks: what waits, what is tried again, and what arrived how late', oneNode('each sends what it claims'), async (t) => {
   const held = [];
   const receiver = http.createServer((req, res) => held.push(res) && req.resume());
   await new Promise((done) => receiver.listen(0, '127.0.0.1', done));
@@ -382,7 +391,7 @@ test('webhooks: what waits, what is tried again, and what arrived how late', asy
   })();
 });
 
-test('many scrapes at once, some given up at once, are each answered for themselves', watched({ workers: 4 }, async (server) => {
+test('many scrapes at once, some given up at once, are each answered for themselves', oneNode('each counts its own scrapes'), watched({ workers: 4 }, async (server) => {
   await server.several(5);
   const scrape = async (i) => {
     if (i % 3) return assert.strictEqual((await metrics(server)).sum('muster_connections'), 5);
@@ -420,7 +429,7 @@ test('without a token the main port has no figures, but says that it is up and r
   }
 }));
 
-test('behind a path_prefix the paths have it too, but not on a port of their own', async () => {
+test('behind a path_prefix the paths have it too, but not on a port of their own', oneNode('one port'), async () => {
   const port = await freePort();
   await withServer({ path_prefix: '/rt', metrics: { port, token: TOKEN } }, async (server) => {
     const statuses = [];
@@ -430,7 +439,7 @@ test('behind a path_prefix the paths have it too, but not on a port of their own
   })();
 });
 
-test('a port of its own has the figures, the two answers, and nothing else', async () => {
+test('a port of its own has the figures, the two answers, and nothing else', oneNode('one port'), async () => {
   const port = await freePort();
   await withServer({ demo: true, metrics: { port } }, async (server) => {
     await server.logged(new RegExp(` info metrics\\.listening host=127\\.0\\.0\\.1 port=${port}$`));
@@ -454,7 +463,7 @@ test('a port of its own has the figures, the two answers, and nothing else', asy
   })();
 });
 
-test('a metrics.port in use is said, and nothing starts', async () => {
+test('a metrics.port in use is said, and nothing starts', oneNode('one port'), async () => {
   const port = await freePort();
   await withServer({ metrics: { port } }, async () => {
     const config = { host: '127.0.0.1', port: 0, metrics: { port }, apps: [app()] };
@@ -465,7 +474,7 @@ test('a metrics.port in use is said, and nothing starts', async () => {
   })();
 });
 
-test('while it drains it is up but not ready: on its own port, and on connections that are there', async () => {
+test('while it drains it is up but not ready: on its own port, and on connections that are there', oneNode('one port'), async () => {
   const port = await freePort();
   const server = await start({ shutdown_grace: 20, metrics: { port }, workers: 3 });
   const mute = await server.client({ tcp: true, answerClose: false });
@@ -512,7 +521,7 @@ test('/up is 503 while a worker hangs, its log line having nowhere to go, and 20
   assert.deepStrictEqual(await ups(), [200]);
 }));
 
-test('/usage sums it up in JSON', watched({}, async (server) => {
+test('/usage sums it up in JSON', oneNode('a process’s'), watched({}, async (server) => {
   const [a, b] = await server.several(2);
   await a.enter('presence-x', { user_id: 'a' });
   await b.enter('presence-x', { user_id: 'b' });

@@ -3,7 +3,7 @@
 // document shows, and where it cannot hold as printed.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
-const { withServer, start, app } = require('./support/server');
+const { withServer, start, app, oneNode } = require('./support/server');
 const { Pusher, Application, connect, connectAs, connected, inside, once, hangUp } = require('./support/official');
 
 /** A test with a server and an application's server of its own. */
@@ -43,7 +43,7 @@ describe('pusher-js', { concurrency: 6 }, () => {
     assert.strictEqual(pusher.connection.state, 'disconnected');
   }));
 
-  test('over capacity (4100) it comes back by itself after a second', withBoth({ max_connections: 1 }, async (server, application) => {
+  test('over capacity (4100) it comes back by itself after a second', oneNode('each has its own quota'), withBoth({ max_connections: 1 }, async (server, application) => {
     const first = await connected(connect(server, application.app));
     const second = connect(server, application.app);
     await once(second.connection, 'error');
@@ -271,7 +271,7 @@ describe('pusher-js', { concurrency: 6 }, () => {
     assert.deepStrictEqual(pusher.problems, []);
   }));
 
-  test('4200: all reconnect at once when the server restarts on the same port, and are members again', withBoth({ presence: { leave_grace: 0 } }, async (server, application) => {
+  test('4200: all reconnect at once when the server restarts on the same port, and are members again', oneNode('one port'), withBoth({ presence: { leave_grace: 0 } }, async (server, application) => {
     const clients = ['a', 'b', 'c'].map((id) => connectAs(server, application, user(id)));
     const channels = [];
     for (const c of clients) channels.push(await inside(c, 'presence-room'));

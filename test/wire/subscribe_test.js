@@ -210,15 +210,15 @@ test('an unsubscribe without a subscription: No current subscription to channel 
 }));
 
 test('after an unsubscribe nothing of the channel comes, and one can subscribe again', withServer({}, async (server) => {
-  const [a, b] = await server.several(2);
-  await b.enter('private-a');
+  const [a, b, witness] = await server.several(3);
+  for (const c of [b, witness]) await c.enter('private-a');
   for (let i = 0; i < 20; i++) {
     await a.enter('private-a');
     a.leave('private-a');
     assert.deepStrictEqual(await a.barrier(), []);
   }
   b.clientEvent('private-a', 'client-x', 1);
-  await b.barrier();
+  await witness.until('client-x');
   await a.enter('private-a');
   assert.ok(!a.frames.some((f) => f.event === 'client-x'));
 }));

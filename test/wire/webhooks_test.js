@@ -3,55 +3,14 @@
 // request, and what is sent when members and subscribers come, go, and are lost.
 const test = require('node:test');
 const assert = require('node:assert');
-const http = require('node:http');
 const fs = require('node:fs');
 const path = require('node:path');
 const Pusher = require('pusher');
 const { start, app, scratch } = require('./support/server');
 const { request } = require('./support/api');
+const { Receiver, names } = require('./support/receiver');
 
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
-
-/** A receiver: keeps every event that it answered with 2xx; answer(n) decides each answer. */
-class Receiver {
-  constructor(answer = () => 200) {
-    this.events = [];
-    this.requests = [];
-    this.http = http.createServer((req, res) => {
-      let text = '';
-      req.on('data', (part) => (text += part));
-      req.on('end', () => {
-        const request = { headers: req.headers, rawBody: text };
-        this.requests.push(request);
-        const status = answer(this.requests.length, res);
-        if (!status) return;
-        if (status === 200) this.events.push(...JSON.parse(text).events);
-        res.writeHead(status);
-        res.end();
-      });
-    });
-  }
-
-  async open() {
-    await new Promise((done) => this.http.listen(0, '127.0.0.1', done));
-    this.url = `http://127.0.0.1:${this.http.address().port}/hook`;
-    return this;
-  }
-
-  async until(n, patience = 12000) {
-    const deadline = Date.now() + patience;
-    while (this.events.length < n && Date.now() < deadline) await after(20);
-    assert.ok(this.events.length >= n, `${this.events.length} of ${n}: ${JSON.stringify(this.events)}`);
-    return this.events;
-  }
-
-  close() {
-    this.http.closeAllConnections();
-    this.http.close();
-  }
-}
-
-const names = (r) => r.events.map((e) => [e.name, e.channel, e.user_id].filter((x) => x !== undefined).join(' '));
 
 async function withReceiver(t, { config = {}, hook = {}, also = [], answer, more = {} }, body) {
   const receiver = await new Receiver(answer).open();
@@ -215,7 +174,9 @@ test('a receiver that fails, stalls, closes and comes back gets everything once,
     await after(500);
     const expected = ['channel_occupied presence-x', 'member_added presence-x w'];
     for (let i = 0; i < 40; i++) expected.push(`member_added presence-x u${i}`, `member_removed presence-x u${i}`);
-    assert.deepStrictEqual(names(receiver), expected);
+    if (server.nodes.length > 1) // each sends what it has claimed, in that order
+      assert.deepStrictEqual(names(receiver).sort(), expected.sort());
+    else assert.deepStrictEqual(names(receiver), expected);
   });
 });
 

@@ -54,9 +54,10 @@ class Client extends EventEmitter {
   }
 
   openTcp(target, headers, answerClose) {
-    this.tcp = new Tcp(this.server.port, { answerClose });
+    const { port } = this.server;
+    this.tcp = new Tcp(port, { answerClose });
     this.tcp.connected.then(
-      () => this.tcp.write(Tcp.request(target, this.server.port, headers)),
+      () => this.tcp.write(Tcp.request(target, port, headers)),
       () => {},
     );
     this.tcp.on('head', () => {

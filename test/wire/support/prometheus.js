@@ -82,6 +82,12 @@ class Metrics {
     if (f.type === 'histogram') checkHistogram(f);
   }
 
+  /** Another node's are added to these. */
+  add(other) {
+    for (const [name, f] of other.families) this.families.get(name).samples.push(...f.samples);
+    return this;
+  }
+
   /** The sum of the samples that have these labels; 0 of none. */
   sum(name, labels = {}) {
     const f = this.families.get(name.replace(/_(bucket|sum|count)$/, '')) || this.families.get(name);

@@ -68,13 +68,19 @@ class Redis {
   }
 
   kill(signal) {
-    if (this.child.exitCode === null) process.kill(this.child.pid, signal);
+    if (this.child?.exitCode === null && this.child.signalCode === null) process.kill(this.child.pid, signal);
+  }
+
+  /** Its process alone: start() then starts an empty one on the same socket. */
+  async crash() {
+    this.child?.ref();
+    this.kill('SIGKILL');
+    await this.exited;
   }
 
   async stop() {
     this.kill('SIGCONT');
-    this.kill('SIGKILL');
-    await this.exited;
+    await this.crash();
     fs.rmSync(this.dir, { recursive: true, force: true });
     dirs.delete(this.dir);
   }

@@ -62,6 +62,8 @@ class Server {
     this.config = config || {};
     this.apps = this.config.apps || [];
     this.clients = new Set();
+    this.nodes = [this]; // itself, and who stands beside it (MUSTER_TEST_NODES)
+    this.turn = 0;
     this.text = '';
     this.waiters = new Set();
     this.grace = 1000 * (this.config.shutdown_grace || GRACE);
@@ -89,12 +91,27 @@ class Server {
     });
   }
 
-  log() {
-    return this.text;
+  /** Of the node whose turn it is: who asks twice asks two. */
+  get port() {
+    return this.nodes[this.turn++ % this.nodes.length].bound;
   }
 
-  /** The first log line that matches, from byte `from` on. */
-  async logged(pattern, patience = PATIENCE, from = 0) {
+  get url() {
+    return `ws://127.0.0.1:${this.port}`;
+  }
+
+  log() {
+    return this.nodes.map((n) => n.text).join('');
+  }
+
+  /** The first log line that matches, from byte `from` on; of several nodes, any's. */
+  logged(pattern, patience = PATIENCE, from = 0) {
+    return Promise.any(this.nodes.map((n) => n.loggedAlone(pattern, patience, from))).catch((e) => {
+      throw e.errors[0];
+    });
+  }
+
+  async loggedAlone(pattern, patience, from) {
     for (const deadline = Date.now() + patience; ; ) {
       const line = this.text
         .slice(from)
@@ -117,16 +134,15 @@ class Server {
   }
 
   tail() {
-    return this.text.split('\n').slice(-25).join('\n');
+    return this.nodes.map((n) => n.text.split('\n').slice(-25).join('\n')).join('\n--\n');
   }
 
   async listening() {
-    const line = await this.logged(/\bnode\.listening\b/);
+    const line = await this.loggedAlone(/\bnode\.listening\b/, PATIENCE, 0);
     const m = /"?host"?[=:]"?([^\s",]+)"?[\s,]+"?port"?[=:](\d+)/.exec(line);
     assert.ok(m, `no host and port in: ${line}`);
     this.host = m[1];
-    this.port = Number(m[2]);
-    this.url = `ws://127.0.0.1:${this.port}`;
+    this.bound = Number(m[2]);
   }
 
   client(options) {
@@ -147,7 +163,7 @@ class Server {
   }
 
   kill(signal) {
-    if (!this.how) process.kill(this.pid, signal);
+    for (const n of this.nodes) if (!n.how) process.kill(n.pid, signal);
   }
 
   /** Waits for the end; kills a process that won't. */
@@ -168,8 +184,11 @@ class Server {
     const how = await this.ended(this.grace + 10000);
     const took = Date.now() - before;
     assert.ok(ran, `the server had ended before (${JSON.stringify(how)}):\n${this.tail()}`);
-    this.sane();
-    assert.deepStrictEqual(how, { code: 0, signal: null }, `its end:\n${this.tail()}`);
+    for (const n of this.nodes) {
+      const end = await n.ended(this.grace + 10000 - took);
+      n.sane();
+      assert.deepStrictEqual(end, { code: 0, signal: null }, `its end:\n${n.tail()}`);
+    }
     assert.ok(took < this.grace + 1000, `took ${took} ms to stop`);
     for (const c of open) assert.strictEqual(await c.gone(), 4200, 'the close at shutdown');
     this.verify();
@@ -186,7 +205,7 @@ class Server {
 
   async abandon() {
     this.kill('SIGKILL');
-    await this.exited;
+    await Promise.all(this.nodes.map((n) => n.exited));
     for (const c of this.clients) c.drop();
   }
 }
@@ -202,12 +221,15 @@ function freePort() {
 }
 
 // With MUSTER_TEST_ADAPTER=redis every server is a node of a cluster of its own: what a node
-// by itself keeps must hold there, unchanged.
+// by itself keeps must hold there, unchanged. With MUSTER_TEST_NODES=n it is n nodes, and
+// successive connections and requests go to them in turn.
+const SHARED = process.env.MUSTER_TEST_ADAPTER === 'redis';
+const NODES = SHARED ? Number(process.env.MUSTER_TEST_NODES || 1) : 1;
 let redis;
 let clusters = 0;
 
 async function shared(config) {
-  if (process.env.MUSTER_TEST_ADAPTER !== 'redis' || config.adapter) return config;
+  if (!SHARED || config.adapter) return config;
   redis = redis || new Redis().start();
   return { ...config, ...adapter(await redis, { prefix: `c${++clusters}:` }) };
 }
@@ -218,12 +240,16 @@ async function start(config = {}, options = {}) {
     typeof config === 'string'
       ? config
       : await shared({ host: '127.0.0.1', port: 0, workers: 2, shutdown_grace: GRACE, apps: [app()], ...config });
-  const server = new Server(['--config', write(full), ...(options.args || [])], {
-    ...options,
-    config: typeof full === 'string' ? options.config : full,
-  });
+  const launch = () =>
+    new Server(['--config', write(full), ...(options.args || [])], {
+      ...options,
+      config: typeof full === 'string' ? options.config : full,
+    });
+  const server = launch();
+  if (full.adapter && full.adapter !== config.adapter)
+    while (server.nodes.length < NODES) server.nodes.push(launch());
   try {
-    await server.listening();
+    await Promise.all(server.nodes.map((n) => n.listening()));
   } catch (e) {
     await server.abandon();
     throw e;
@@ -259,4 +285,7 @@ async function run(args, options = {}) {
 /** A node by itself, whatever MUSTER_TEST_ADAPTER says: for what only such a one does. */
 const local = { adapter: { driver: 'local' } };
 
-module.exports = { local, Server, start, withServer, run, write, scratch, app, freePort, BIN };
+/** A test's options: it is about one process, and skipped where there are several nodes. */
+const oneNode = (why) => ({ skip: NODES > 1 && `several nodes: ${why}` });
+
+module.exports = { local, oneNode, Server, start, withServer, run, write, scratch, app, freePort, BIN };

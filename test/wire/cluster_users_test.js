@@ -1,0 +1,193 @@
+'use strict';
+// Users, watchlists, webhooks and counts over several nodes: what watchlist_test.js and
+// webhooks_test.js show of one, with every part on another node.
+const { describe, test } = require('node:test');
+const assert = require('node:assert');
+const { app } = require('./support/server');
+const { call, publish, ask } = require('./support/api');
+const { Receiver, names } = require('./support/receiver');
+const { EVENT, told, until } = require('./support/watchlist');
+const { withCluster, eventually, after } = require('./support/cluster');
+
+const isEvent = (f) => !/^pusher/.test(f.event);
+
+/** Once `n` nodes hold the signed-in user. */
+const online = (cluster, id, n) => cluster.held(`#server-to-user-${id}`, id, n);
+
+describe('users', { concurrency: 4 }, () => {
+  test('events to a user reach his connections on all nodes, and nobody else', withCluster({ nodes: 3 }, async (cluster) => {
+    const tabs = await cluster.several(6);
+    const others = await cluster.several(3);
+    for (const c of tabs) await c.signin({ id: 'ann' });
+    for (const [i, c] of others.entries()) await c.signin({ id: `bob-${i}`, watchlist: ['ann'] });
+    for (const node of cluster.nodes) {
+      await publish(node, { name: 'mail', channel: '#server-to-user-ann', data: 'x' });
+      for (const c of tabs) assert.deepStrictEqual({ ...(await c.until(isEvent)) }, { event: 'mail', channel: '#server-to-user-ann', data: 'x' });
+      await publish(node, { name: 'but', channel: '#server-to-user-ann', data: '', socket_id: tabs[4].socketId });
+      for (const c of tabs) if (c !== tabs[4]) await c.until('but');
+    }
+    assert.deepStrictEqual((await tabs[4].barrier()).filter(isEvent), []);
+    for (const c of others) assert.deepStrictEqual((await c.barrier()).filter(isEvent), []);
+  }));
+
+  test('terminate_connections on any node ends them on all with 4009; later ones stay', withCluster({ nodes: 3 }, async (cluster) => {
+    const bob = await cluster.client(1);
+    await bob.signin({ id: 'bob', watchlist: ['ann'] });
+    for (const node of cluster.nodes) {
+      const tabs = await cluster.several(6);
+      for (const c of tabs) await c.signin({ id: 'ann' });
+      const { status, text } = await call(node, 'POST', '/users/ann/terminate_connections', { body: '{}' });
+      assert.deepStrictEqual([status, text], [200, '{}']);
+      for (const c of tabs) {
+        assert.strictEqual((await c.until('pusher:error')).data.code, 4009);
+        assert.strictEqual(await c.gone(), 4009);
+      }
+      const again = await cluster.next().client();
+      assert.strictEqual((await again.signin({ id: 'ann' })).event, 'pusher:signin_success');
+      await after(50);
+      await again.barrier();
+      again.close();
+      await again.gone();
+      await until(bob, { ann: 'offline' });
+    }
+    await bob.barrier();
+  }));
+
+  test('a user with connections on several nodes is online until the last has gone', withCluster({ nodes: 3 }, async (cluster) => {
+    const watchers = await cluster.several(3);
+    for (const [i, w] of watchers.entries()) await w.signin({ id: `w${i}`, watchlist: ['ann', 'bob'] });
+    for (const w of watchers) await until(w, { ann: 'offline', bob: 'offline' });
+    const tabs = await cluster.several(4, { tcp: true });
+    for (const c of tabs) await c.signin({ id: 'bob' });
+    for (const w of watchers) await until(w, { ann: 'offline', bob: 'online' });
+    await online(cluster, 'bob', 3);
+    for (const [i, way] of [(c) => c.close(), (c) => c.drop(), (c) => c.reset()].entries()) {
+      way(tabs[i]);
+      await tabs[i].gone();
+    }
+    await online(cluster, 'bob', 1);
+    await after(100);
+    for (const w of watchers) assert.deepStrictEqual(told(w).times, { ann: 1, bob: 2 });
+    const late = await cluster.client(2);
+    await late.signin({ id: 'late', watchlist: ['bob'] });
+    await until(late, { bob: 'online' });
+    tabs[3].close();
+    for (const w of watchers) await until(w, { ann: 'offline', bob: 'offline' });
+    await until(late, { bob: 'offline' });
+    for (const w of watchers) assert.deepStrictEqual(told(w).times, { ann: 1, bob: 3 });
+  }));
+
+  test('online and offline alternate through sign-ins and closes on two nodes', withCluster({ nodes: 3 }, async (cluster, t) => {
+    const watchers = await cluster.several(3);
+    for (const [i, w] of watchers.entries()) await w.signin({ id: `w${i}`, watchlist: ['bob'] });
+    let turns = 0;
+    const loop = async (node) => {
+      for (let i = 0; i < 60; i++, turns++) {
+        const c = await cluster.client(node, { tcp: true });
+        await c.signin({ id: 'bob' });
+        if (i % 3) c.drop();
+        else c.close();
+        await c.gone();
+        if (i % 4) await after(Math.random() * 5);
+      }
+    };
+    await Promise.all([loop(0), loop(1)]);
+    await online(cluster, 'bob', 0);
+    for (const w of watchers) await until(w, { bob: 'offline' });
+    for (const w of watchers) {
+      const states = w.frames.filter((f) => f.event === EVENT).map((f) => JSON.parse(f.data).events[0].name);
+      states.forEach((s, i) => assert.ok(i === 0 || s !== states[i - 1], states.join(' ')));
+    }
+    t.diagnostic(`${turns} sign-ins, told ${watchers.map((w) => told(w).times.bob).join(', ')} times`);
+  }));
+});
+
+/** A cluster with one receiver of webhooks; its log is the answer to what was sent. */
+const withHooks = (nodes, hook, more, body) => async (t) => {
+  const receiver = await new Receiver().open();
+  t.after(() => receiver.close());
+  const config = { webhooks: { batch_ms: 20 }, apps: [app({ webhooks: [{ url: receiver.url, ...hook }], ...more })] };
+  await withCluster({ nodes, config }, async (cluster) => {
+    try {
+      await body(cluster, receiver);
+    } catch (e) {
+      e.message += `\n${JSON.stringify(names(receiver))}`;
+      throw e;
+    }
+  })(t);
+};
+
+describe('webhooks', { concurrency: 4 }, () => {
+  test('three nodes have part, each transition is sent once', withHooks(3, {}, {}, async (cluster, receiver) => {
+    const all = await cluster.several(6);
+    for (const [i, c] of all.entries()) await c.enter('presence-x', { user_id: i < 4 ? 'ann' : `u${i}` });
+    for (const c of all) await c.subscribe('room');
+    await receiver.until(5);
+    for (const c of all) {
+      c.leave('room');
+      c.leave('presence-x');
+    }
+    await receiver.until(10);
+    await after(300);
+    assert.deepStrictEqual(names(receiver).sort(), [
+      'channel_occupied presence-x', 'channel_occupied room', 'channel_vacated presence-x', 'channel_vacated room',
+      'member_added presence-x ann', 'member_added presence-x u4', 'member_added presence-x u5',
+      'member_removed presence-x ann', 'member_removed presence-x u4', 'member_removed presence-x u5',
+    ]);
+    const order = names(receiver).filter((n) => / presence-x( ann)?$/.test(n));
+    assert.deepStrictEqual(order.map((n) => n.split(' ')[0]), ['channel_occupied', 'member_added', 'member_removed', 'channel_vacated']);
+  }));
+
+  test('a lost connection is waited for, 3 s: who returns on another node was never away', withHooks(3, {}, {}, async (cluster, receiver) => {
+    const watcher = await cluster.client(2);
+    await watcher.enter('presence-x', { user_id: 'w' });
+    const [ann, bob] = [await cluster.client(0, { tcp: true }), await cluster.client(0, { tcp: true })];
+    await ann.enter('presence-x', { user_id: 'ann' });
+    await ann.subscribe('alone');
+    await bob.enter('presence-x', { user_id: 'bob' });
+    await receiver.until(5);
+    const before = Date.now();
+    ann.drop();
+    bob.drop();
+    for (let i = 0; i < 2; i++) await watcher.until('pusher_internal:member_removed');
+    await after(1500);
+    const back = await cluster.client(1);
+    await back.enter('presence-x', { user_id: 'ann' });
+    await back.subscribe('alone');
+    await receiver.until(6);
+    assert.ok(Date.now() - before > 2900, `after ${Date.now() - before} ms`);
+    await after(1500);
+    assert.deepStrictEqual(names(receiver).slice(5), ['member_removed presence-x bob']);
+    back.close();
+    await receiver.until(8);
+    assert.deepStrictEqual(names(receiver).slice(6).sort(), ['channel_vacated alone', 'member_removed presence-x ann']);
+  }));
+
+  test('client events are sent by the sender’s node alone; a miss and a count by one', withHooks(3, { event_types: ['client_event', 'cache_miss', 'subscription_count'] }, { enable_subscription_count: true }, async (cluster, receiver) => {
+    const all = await cluster.several(3);
+    for (const [i, c] of all.entries()) await c.enter('presence-x', { user_id: `u${i}` });
+    all[1].clientEvent('presence-x', 'client-hi', 'text');
+    await receiver.until(1);
+    assert.deepStrictEqual(receiver.events[0], { name: 'client_event', channel: 'presence-x', event: 'client-hi', data: 'text', socket_id: all[1].socketId, user_id: 'u1' });
+    await all[0].subscribe('cache-x');
+    await receiver.until(3);
+    await all[2].subscribe('cache-x');
+    await receiver.until(5);
+    await after(200);
+    assert.deepStrictEqual(receiver.events.slice(1).map((e) => [e.name, e.subscription_count].join(' ').trim()).sort(), [
+      'cache_miss', 'cache_miss', 'subscription_count 1', 'subscription_count 2',
+    ]);
+  }));
+});
+
+test('subscription_count is all nodes’, and the last that is told is right everywhere', withCluster(() => ({ nodes: 3, config: { apps: [app({ enable_subscription_count: true })] } }), async (cluster) => {
+  const all = await cluster.several(9);
+  const last = (c) => c.frames.filter((f) => f.event === 'pusher_internal:subscription_count').map((f) => JSON.parse(f.data).subscription_count).at(-1);
+  await Promise.all(all.map((c) => c.subscribe('room')));
+  await eventually(async () => assert.deepStrictEqual(all.map(last), all.map(() => 9)));
+  for (const c of all.slice(5)) c.leave('room');
+  await eventually(async () => assert.deepStrictEqual(all.slice(0, 5).map(last), all.slice(0, 5).map(() => 5)));
+  for (const c of all.slice(3, 5)) c.drop();
+  await eventually(async () => assert.deepStrictEqual(all.slice(0, 3).map(last), [3, 3, 3]));
+  for (const node of cluster.nodes) assert.strictEqual((await ask(node, '/channels/room', { info: 'subscription_count' })).subscription_count, 3);
+}));
