@@ -65,7 +65,7 @@ struct redis_link {
     uint64_t patient_sent;    /* ms: when the last patient one went */
     struct loop_timer gather; /* until the waiting ones must go */
     bool gathering;
-    size_t queued;            /* their bytes */
+    size_t queued; /* their bytes */
     struct redis_subs *subs;
     struct buf scratch;
     struct buf self;    /* the pub/sub channel on which the link hears itself */

@@ -3,9 +3,10 @@
  * link's own commands (its first questions, scripts to load, messages to itself) are
  * commands as any other.
  *
- * Most of what a join costs beyond its deliveries is threads and processes woken up, here,
- * in Redis and on the nodes that hear of it. So batches (patient commands) wait until the
- * last ones went 10 ms ago, and go together: the first one of a while doesn't wait. */
+ * Most of what a join costs beyond its deliveries is threads and processes woken up,
+ * here, in Redis and on the nodes that hear of it. So batches (patient commands) wait
+ * until the last ones went 10 ms ago, and go together: the first one of a while doesn't
+ * wait. */
 #include "adapters/redis_session.h"
 
 #include <stdlib.h>

@@ -1,0 +1,125 @@
+'use strict';
+// Redis that stops, dies, forgets, or cuts its clients off.
+const { Redis } = require('../../wire/support/redis');
+const { freePort } = require('../../wire/support/server');
+const { after } = require('../support/scene');
+
+const stopped = (seconds) => ({
+  name: `redis-stop-${seconds}`,
+  about: `SIGSTOP of Redis for ${seconds} s: nobody is removed`,
+  settings: { keepsClients: true },
+  async run(scene) {
+    await scene.during(async () => {
+      scene.redis.kill('SIGSTOP');
+      await after(seconds * 1000);
+      scene.redis.kill('SIGCONT');
+    }, { redis: true });
+    await scene.heal(9000);
+  },
+});
+
+module.exports = [
+  stopped(5),
+  stopped(40),
+  {
+    name: 'redis-kill',
+    about: 'Redis killed without persistence, and started empty',
+    settings: { keepsClients: true },
+    async run(scene) {
+      await scene.during(async () => {
+        await scene.redis.crash();
+        await after(3000);
+        await scene.redis.start();
+      }, { redis: true });
+      await scene.heal(12000); // a connection within 2 s, then as with FLUSHALL
+    },
+  },
+  {
+    name: 'flush',
+    about: 'FLUSHALL under load, twice',
+    settings: { keepsClients: true },
+    async run(scene) {
+      await scene.during(async () => {
+        await scene.redis.call('FLUSHALL');
+        await after(scene.short ? 1000 : 4000);
+        await scene.redis.call('FLUSHALL');
+        await after(1000);
+      }, { redis: true });
+      await scene.heal(10000);
+    },
+  },
+  {
+    name: 'failover',
+    about: 'failover to a replica that was cut off before, then churn past the old numbers',
+    settings: { gated: true, keepsClients: true },
+    async prepare(scene) {
+      const port = await freePort();
+      scene.redisArgs = ['--port', String(port)];
+      scene.masterPort = port;
+    },
+    async run(scene) {
+      scene.replica = await new Redis({ args: ['--replicaof', '127.0.0.1', String(scene.masterPort)] }).start();
+      for (let i = 0; !/master_link_status:up/.test(await scene.replica.call('INFO', 'replication')); i++) {
+        if (i > 200) throw new Error('no replication');
+        await after(50);
+      }
+      await scene.during(async () => {
+        await scene.replica.call('REPLICAOF', '127.0.0.1', 1); // cut: it keeps what it has
+        await after(4000);
+        await scene.replica.call('REPLICAOF', 'NO', 'ONE');
+        scene.gates.forEach((g) => g.turn(scene.replica.socket));
+        const old = scene.redis;
+        scene.redis = scene.replica;
+        scene.replica = old;
+        await after(8000);
+      }, { redis: true, churn: 3 * scene.rate });
+      await scene.heal(8000);
+    },
+  },
+  {
+    name: 'script-flush',
+    about: 'SCRIPT FLUSH, again and again',
+    settings: { keepsClients: true },
+    async run(scene) {
+      await scene.during(async () => {
+        for (let i = 0; i < 30; i++) {
+          await scene.redis.call('SCRIPT', 'FLUSH');
+          await after(100);
+        }
+      });
+      await scene.heal(1000);
+    },
+  },
+  {
+    name: 'pubsub-kill',
+    about: 'CLIENT KILL TYPE pubsub, five times',
+    settings: { keepsClients: true },
+    async run(scene) {
+      await scene.during(async () => {
+        for (let i = 0; i < 5; i++) {
+          await scene.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+          await after(1000);
+        }
+      }, { redis: true });
+      await scene.heal(8000);
+    },
+  },
+  {
+    name: 'pubsub-buffer',
+    about: 'a pub/sub buffer of 16 KB while a node is stopped and events go on',
+    settings: { keepsClients: true },
+    async run(scene) {
+      await scene.redis.call('CONFIG', 'SET', 'client-output-buffer-limit', 'pubsub 16kb 16kb 1');
+      await scene.during(async () => {
+        for (const i of [0, 1]) {
+          await scene.clients.say('frozen', i, 1);
+          scene.places[i].kill('SIGSTOP');
+          await after(2500);
+          scene.places[i].kill('SIGCONT');
+          await scene.clients.say('frozen', i, 0);
+        }
+      }, { redis: true, churn: 4 * scene.rate, events: 10 * scene.rate });
+      await scene.heal(8000);
+    },
+  },
+];
