@@ -215,6 +215,7 @@ static void free_channel(struct hmap_node *node, void *context)
     (void)context;
     c->life = 0;
     shared_deliver_waiting(c, false);
+    free(c->origins);
     free(c);
 }
 

@@ -76,6 +76,7 @@ struct shared_channel {
     struct list echoes;   /* in shared's list, while events wait (or did lately) */
     struct list events;   /* of this node, in order, until their echo */
     uint64_t direct_upto; /* their echoes are dropped: they were delivered */
+    struct shared_origins *origins; /* of other nodes' events; NULL before the first */
     char bytes[];
 };
 

@@ -4,8 +4,17 @@
 #include "presence/presence.h"
 #include "presence/shared_ablation.h"
 #include "presence/shared_channel.h"
+#include "server/base/xalloc.h"
 
-enum { ECHO_MS = 5000 };
+enum { ECHO_MS = 5000, ORIGINS = 16 };
+
+/* How far each of the last nodes to publish here has come. */
+struct shared_origins {
+    struct {
+        uint64_t nid, number;
+    } all[ORIGINS];
+    unsigned next; /* to be replaced */
+};
 
 static struct shared_event *first_event(struct shared_channel *c)
 {
@@ -115,4 +124,26 @@ bool shared_echo(struct shared_channel *c, uint64_t nid, uint64_t number)
     while (!list_empty(&c->events) && first_event(c)->number <= number)
         deliver(c, first_event(c)); /* one before it has lost its echo */
     return true;
+}
+
+bool shared_is_late(struct shared_channel *c, uint64_t nid, uint64_t number)
+{
+    struct shared_origins *o = c->origins;
+
+    if (!number)
+        return false;
+    if (!o)
+        o = c->origins = xcalloc(1, sizeof *o);
+    for (unsigned i = 0; i < ORIGINS; i++) {
+        if (o->all[i].nid != nid)
+            continue;
+        if (number <= o->all[i].number)
+            return true;
+        o->all[i].number = number;
+        return false;
+    }
+    o->all[o->next].nid = nid;
+    o->all[o->next].number = number;
+    o->next = (o->next + 1) % ORIGINS;
+    return false;
 }

@@ -92,6 +92,7 @@ void shared_channel_drop(struct shared_channel *c)
     list_remove(&c->echoes);
     hmap_remove(&c->partition->channels, &c->by_name);
     hmap_remove(&c->shared->by_id, &c->by_id);
+    free(c->origins);
     free(c);
 }
 

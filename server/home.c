@@ -180,6 +180,7 @@ static void answer_waiting(struct home_channel *c)
         else
             admit(s);
     }
+    home_count_due(c);
 }
 
 void home_turn_ends(struct home *h)

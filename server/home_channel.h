@@ -83,6 +83,8 @@ struct frame *home_succeeded_frame(struct home_channel *c);
 bool home_counts(const struct home_channel *c);
 /** This node's number of subscribers has changed: by itself, that is the number. */
 void home_count_changed(struct home_channel *c);
+/** What came before anybody was admitted is told now, to all who were since. */
+void home_count_due(struct home_channel *c);
 /** All nodes' has. mine: it is this node that says so to webhooks. */
 void home_count_is(struct home_channel *c, unsigned total, bool mine);
 /** Sends what home_count_changed has put off. */

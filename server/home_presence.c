@@ -133,7 +133,11 @@ void home_count_changed(struct home_channel *c)
 {
     if (!c->home->adapter->shared)
         home_count_is(c, c->n_admitted, true);
-    else if (c->total_due && c->n_admitted)
+}
+
+void home_count_due(struct home_channel *c)
+{
+    if (c->total_due && c->n_admitted)
         home_count_is(c, c->total, false);
 }
 

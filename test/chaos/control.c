@@ -34,9 +34,7 @@ static void settle(struct drive *d, bool views, unsigned ms)
     struct difference rest;
     unsigned took = control_settle(d, views, ms, &rest);
 
-    if (views && !rest.waiting && !rest.ghosts && !rest.lacking)
-        drive_tell(d, "settled");
-    else if (rest.first)
+    if (rest.first)
         fprintf(stderr,
                 "muster-chaos: the view of client %u (%s in %s, node %u) is wrong\n",
                 rest.first->index, rest.first->user->text, rest.first->room->text,

@@ -118,7 +118,8 @@ struct crowd {
     struct room *rooms;
     struct user *all_users;
     bool away[NODES_MAX]; /* the scenario has taken this node's users away */
-    bool fault;           /* Redis may not know who joins now */
+    uint64_t away_at[NODES_MAX];
+    bool fault; /* Redis may not know who joins now */
     enum { ORDER_NONE, ORDER_STRICT, ORDER_COMMON } order;
     struct tally tally;
     unsigned shown; /* violations printed */

@@ -53,12 +53,18 @@ static bool told_posted(struct crowd *c, const char *words)
     return true;
 }
 
+static void tell_away(struct crowd *c, unsigned node, bool on)
+{
+    c->away[node] = on;
+    c->away_at[node] = c->now;
+}
+
 bool record_told(struct crowd *c, const char *words)
 {
     unsigned node, on;
 
     if (sscanf(words, "away %u %u", &node, &on) == 2 && node < NODES_MAX)
-        c->away[node] = on;
+        tell_away(c, node, on);
     else if (sscanf(words, "fault %u", &on) == 1)
         c->fault = on;
     else if (strcmp(words, "order strict") == 0 || strcmp(words, "order common") == 0)

@@ -9,12 +9,14 @@
 
 enum { IN_FLIGHT_S = 3 };
 
-static bool surely_in(const struct member *m)
+/* A node that was stopped tells its clients first what has happened in the meantime. */
+static bool surely_in(const struct member *m, const struct member *seer)
 {
     const struct crowd *c = m->crowd;
+    uint64_t known = c->away[seer->node] ? c->away_at[seer->node] : c->now;
 
     return m->state == MEMBER_IN && !m->young && !c->away[m->node] &&
-           m->held + IN_FLIGHT_S * WATCH_SECOND < c->now;
+           m->held + IN_FLIGHT_S * WATCH_SECOND < known;
 }
 
 void truth_removed(struct member *seer, struct user *user)
@@ -25,7 +27,7 @@ void truth_removed(struct member *seer, struct user *user)
     for (unsigned i = 0; i < user->n; i++) {
         const struct member *m = user->members[i];
 
-        if (surely_in(m)) {
+        if (surely_in(m, seer)) {
             t->false_removals++;
             crowd_complain(seer, "I7", "removed, but he is in", user->id);
             return;

@@ -17,6 +17,7 @@
 #include <inttypes.h>
 #include <signal.h>
 
+#include "test/load/latency.h"
 #include "test/load/pusher.h"
 
 enum { USER_ID_BYTES = 7 }; /* u000123 */
@@ -27,6 +28,7 @@ struct user {
     unsigned count;    /* of them */
     bool here;         /* has asked to join, hasn't asked to leave */
     bool joined;       /* has its snapshot */
+    uint64_t asked_at; /* to join; ns */
 };
 
 struct join {
@@ -39,6 +41,7 @@ struct join {
     unsigned joined, to_join;
     unsigned entered;        /* have asked to join, of those who do so one by one */
     uint64_t added, removed; /* member events */
+    struct latency latency;  /* of joins */
     uint64_t doubled, false_, missing;
     uint64_t moved_at, joined_at;      /* the last frame, the last snapshot; ns */
     uint64_t removed_from, removed_at; /* the first removal, the last */
@@ -54,7 +57,7 @@ struct join_cost {
     uint64_t joining, settling;     /* until the last snapshot, the last event; ns */
     uint64_t added, listed;         /* events and entries of snapshots while all joined */
     uint64_t healing, healing_from; /* from the kill to the last removal, the first */
-    uint64_t unseen;                /* removals due after it */
+    uint64_t gone, gone_due;        /* removals after it */
 };
 
 static inline const char *join_channel(const struct join *j, unsigned user, char out[32])
@@ -167,6 +170,7 @@ static inline void join_snapshot(struct join *j, unsigned user, struct slice dat
     u->joined = true;
     j->joined++;
     j->joined_at = now_ns();
+    latency_add(&j->latency, j->joined_at - u->asked_at);
     j->known += u->count;
 }
 
@@ -229,18 +233,18 @@ static inline bool join_told_wrong(const struct join *j)
 }
 
 /* Waits until everybody knows what the phase must bring, and a moment more for what it
- * must not. cost gets the CPU time since from. */
+ * must not. cost gets the CPU time since from; NULL: a node has died, which takes longer.
+ */
 static inline bool join_phase(struct join *j, const struct usage *from,
                               struct cpu_cost *cost, const char *what)
 {
-    bool killed = j->o->kill && cost == NULL, ok;
+    bool ok = join_wait(j, cost ? JOIN_PATIENCE_S : HEAL_PATIENCE_S);
     uint64_t events;
 
-    ok = join_wait(j, killed ? HEAL_PATIENCE_S : JOIN_PATIENCE_S);
     if (cost)
         cost_add(cost, from);
     events = j->added + j->removed;
-    ok = ok && swarm_for(&j->swarm, killed ? 1000 : 20);
+    ok = ok && swarm_for(&j->swarm, cost ? 20 : 1000);
     if (!join_phase_done(j) || events != j->added + j->removed) {
         swarm_fail(&j->swarm, "%s: events are missing, or too many", what);
         j->missing +=
@@ -260,7 +264,7 @@ static inline void join_enter(struct join *j, unsigned user)
     char channel[32], info[48], data[128];
 
     memset(u->in, 0, j->o->room);
-    *u = (struct user){.in = u->in, .here = true};
+    *u = (struct user){.in = u->in, .here = true, .asked_at = now_ns()};
     join_info(user, info);
     snprintf(data, sizeof data, "{\"user_id\":\"u%06u\",\"user_info\":%s}", user, info);
     pusher_subscribe(&j->swarm, user, join_channel(j, user, channel), data);
@@ -304,8 +308,8 @@ static inline bool join_storm(struct join *j, struct join_cost *cost)
     for (unsigned i = 0; i < j->o->clients && !j->o->rate; i++)
         join_enter(j, i);
     ok = join_phase(j, &from, &cost->storm, "joining");
-    cost->joining = j->joined_at - start;
-    cost->settling = j->moved_at - start;
+    cost->joining = j->joined_at > start ? j->joined_at - start : 0;
+    cost->settling = j->moved_at > start ? j->moved_at - start : 0;
     cost->added = j->added;
     cost->listed = j->known - j->added;
     return ok;
@@ -369,7 +373,7 @@ static inline void await_death(pid_t pid)
 static inline bool join_kill(struct join *j, struct join_cost *cost)
 {
     uint64_t here = j->o->room - j->o->room / 2, gone = j->o->room / 2, start = now_ns();
-    uint64_t removed = j->removed, missing = j->missing;
+    uint64_t removed = j->removed;
     bool ok;
 
     kill(j->o->pids.servers[1], SIGKILL);
@@ -386,10 +390,8 @@ static inline bool join_kill(struct join *j, struct join_cost *cost)
     ok = join_phase(j, NULL, NULL, "after the kill");
     cost->healing = j->removed > removed ? j->removed_at - start : 0;
     cost->healing_from = j->removed_from > start ? j->removed_from - start : 0;
-    cost->unseen = j->rooms * here * gone;
-    if (j->missing > missing && j->removed - removed <= cost->unseen)
-        fprintf(stderr, "muster-load: removals: %" PRIu64 " of %" PRIu64 "\n",
-                j->removed - removed, cost->unseen);
+    cost->gone = j->removed - removed;
+    cost->gone_due = j->rooms * here * gone;
     return ok;
 }
 
@@ -401,16 +403,17 @@ static inline void join_report_cluster(const struct join *j, const struct join_c
     printf(" nodes=%u redis_cpu_us_per_join=%.2f joins_per_second=%.0f joined_ms=%.1f"
            " settled_ms=%.1f joined_events=%" PRIu64 " joined_events_due=%" PRIu64
            " one_by_one=%" PRIu64 " doubled=%" PRIu64 " false=%" PRIu64
-           " missing=%" PRIu64,
+           " missing=%" PRIu64 " join_p50_us=%.0f join_p99_us=%.0f",
            j->o->n_targets, (double)c->storm.redis / 1e3 / users,
            users * 1e9 / (double)(c->joining ? c->joining : 1), (double)c->joining / ms,
            (double)c->settling / ms, c->added, due, j->rooms * k * (k - 1) / 2,
-           j->doubled, j->false_, j->missing);
+           j->doubled, j->false_, j->missing, latency_us(&j->latency, 50),
+           latency_us(&j->latency, 99));
     if (j->o->kill)
         printf(" healed_s=%.3f first_removed_s=%.3f removals=%" PRIu64
                " removals_due=%" PRIu64,
-               (double)c->healing / 1e9, (double)c->healing_from / 1e9, j->removed,
-               c->unseen);
+               (double)c->healing / 1e9, (double)c->healing_from / 1e9, c->gone,
+               c->gone_due);
 }
 
 static inline void join_report(const struct join *j, const struct join_cost *c, bool ok)

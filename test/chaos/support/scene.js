@@ -16,6 +16,7 @@ const { verify } = require('./verify');
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
 const SLACK = 1000; // ms beyond a bound, for this machine
 const FAULTLESS = 500; // ms, I3
+const STILL = 2500; // ms that views are looked at once they are right: a heartbeat may tell more
 
 class Scene {
   /** settings: clients, rate, calm (s), seed; of the run. More of the scenario's own. */
@@ -154,11 +155,19 @@ class Scene {
     this.missing += (await this.clients.say('report')).missing - missing;
   }
 
-  /** Waits until every view is right; the time since `since` against the bound. */
-  async rest(what, bound, since = Date.now()) {
-    const left = Math.max(0, since + Math.max(2 * bound, 15000) - Date.now());
-    const { waiting, ghosts, lacking } = await this.clients.say('heal', left);
-    const took = Date.now() - since;
+  /** Waits until every view is right, and stays so for `still` ms; the time since `since`
+   * against the bound. */
+  async rest(what, bound, since = Date.now(), still = 0) {
+    const left = () => Math.max(0, since + Math.max(2 * bound, 15000) - Date.now());
+    let { waiting, ghosts, lacking } = await this.clients.say('heal', left());
+    let took = Date.now() - since;
+    while (still && left() && !(waiting + ghosts + lacking)) {
+      await after(still);
+      const now = await this.clients.say('heal', 0);
+      if (!(now.waiting + now.ghosts + now.lacking)) break;
+      ({ waiting, ghosts, lacking } = await this.clients.say('heal', left()));
+      took = Date.now() - since;
+    }
     this.ghosts = (this.ghosts || 0) + ghosts;
     if (waiting + ghosts + lacking) this.fail(`${what}: ${waiting} waiting, ${ghosts} ghosts, ${lacking} lacking after ${took} ms`);
     else if (took > bound + SLACK) this.fail(`${what}: healed after ${took} ms, the bound is ${bound}`);
@@ -169,7 +178,8 @@ class Scene {
   async heal(bound, since = Date.now()) {
     this.bound = bound;
     await this.quiet();
-    this.healed = await this.rest('healing', bound, since);
+    this.healed = await this.rest('healing', bound, since, STILL);
+    await this.clients.say('settled');
     await this.clients.say('fault', 0);
     for (let i = 0; i < this.nodes; i++) await this.clients.say('away', i, 0);
     await after(200);
