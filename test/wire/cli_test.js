@@ -6,7 +6,7 @@ const assert = require('node:assert');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { Server, start, run, write, scratch, app, withServer } = require('./support/server');
+const { Server, start, run, write, scratch, app, withServer, oneNode } = require('./support/server');
 const { Client } = require('./support/client');
 const { Tcp } = require('./support/tcp');
 
@@ -238,7 +238,7 @@ apps = ( { id = "a"; key = "cfg-key"; secret = "cfg-secret-cfg"; enable_user_aut
     await server.stop();
   });
 
-  test('a port in use is said, with the port, and nothing starts', async () => {
+  test('a port in use is said, with the port, and nothing starts', oneNode('one port'), async () => {
     const first = await start();
     const second = await run(['--config', write({ host: '127.0.0.1', port: first.port, apps: [app()] })]);
     assert.notStrictEqual(second.code, 0);
@@ -251,7 +251,7 @@ apps = ( { id = "a"; key = "cfg-key"; secret = "cfg-secret-cfg"; enable_user_aut
   });
 
   for (const signal of ['SIGTERM', 'SIGINT'])
-    test(`${signal}: every client gets 4200, the exit code is 0, and the port is free again`, async () => {
+    test(`${signal}: every client gets 4200, the exit code is 0, and the port is free again`, oneNode('one port'), async () => {
       const port = await freePort();
       for (let i = 0; i < 2; i++) {
         const server = await start({ port, workers: 4, apps: [app()] });

@@ -28,6 +28,7 @@ test('at sign-in each listed user’s state, then every change', withServer(conf
 test('a user with several connections is online until the last has gone', withServer(config(), async (server) => {
   const ann = await server.client();
   await ann.signin({ id: 'ann', watchlist: ['bob'] });
+  await until(ann, { bob: 'offline' });
   const bobs = await server.several(6);
   for (const b of bobs) await b.signin({ id: 'bob' });
   await until(ann, { bob: 'online' });
