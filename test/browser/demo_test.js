@@ -111,7 +111,7 @@ test('a new name reaches everyone, from all tabs of the user, and nobody seems t
   await second.close();
 });
 
-test('a document that two people edit at once ends alike, and a newcomer gets it', { ...LIMIT, todo: 'fails since the cluster work; cause not found yet' }, async () => {
+test('a document that two people edit at once ends alike, and a newcomer gets it', LIMIT, async () => {
   for (const page of [ada, bo]) await go(page, 'doc');
   for (const page of [ada, bo]) await eventually(() => count(page), 2);
   await Promise.all([
