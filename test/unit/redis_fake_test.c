@@ -174,8 +174,11 @@ static void end(struct pair *p)
     fake_fini(&p->fake);
     arena_fini(&p->arena);
     names_fini(&p->names);
-    free(p->said[0]);
-    free(p->said[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned room = 0; room < ROOMS; room++)
+            lines_fini(&p->said[i][room].lines); /* not compared: nobody heard the last */
+        free(p->said[i]);
+    }
 }
 
 /* Everything that was published so far. */

@@ -192,7 +192,8 @@ test('after a storm of joins, closes and resets the gauges are exactly what is l
     const m = await settled(server, (now) => assert.deepStrictEqual(gauges(now), nothing));
     assert.strictEqual(m.sum('muster_connections_opened_total'), m.sum('muster_connections_closed_total'));
     assert.strictEqual(m.sum('muster_presence_members_added_total'), m.sum('muster_presence_members_removed_total'));
-    assert.ok(m.sum('muster_presence_members_added_total') > 50, String(m.sum('muster_presence_members_added_total')));
+    // Far fewer where a member may be gone before its join is answered.
+    assert.ok(m.sum('muster_presence_members_added_total') > 20, String(m.sum('muster_presence_members_added_total')));
   },
 ));
 
