@@ -58,7 +58,7 @@ static void fail_by_letter(struct redis_link *l, const struct fail_letter *f)
 {
     if (l->state != SESSION_UP || (f->generation && f->generation != l->generation))
         return;
-    session_fail(l, f->why, false);
+    session_fail_by_answer(l, f->why, false);
 }
 
 static void receive(struct letter *letter, void *context)

@@ -284,11 +284,13 @@ static void tick(void *context)
 static void up(void *context, uint64_t generation)
 {
     struct redis *r = context;
+    struct redis_link_figures f;
 
     tell_all(r, INCOMING_UP, generation);
     liveness_link_up(r->liveness, clock_ms());
     tick(r); /* a node that has just come may do nothing before its first heartbeat */
-    heard(r, true);
+    redis_link_figures(r->link, &f);
+    heard(r, !f.degraded);
 }
 
 static void down(void *context, const char *why)

@@ -4,7 +4,13 @@
  *
  * A link is proven by whatever it brings; twice a second the link publishes to itself, so
  * that there is always something. What this thread slept through (the process was
- * stopped) counts for neither. */
+ * stopped) counts for neither.
+ *
+ * Sessions that fall, one after another, soon after they are up and by what Redis
+ * answers, are no way to it, though each of their beginnings is fine: some command gets
+ * an error every time (a key of the wrong type, a right that is missing). Then the links
+ * are unproven until one has lasted, so that homes decide by themselves, and attempts
+ * come as seldom as without a Redis. */
 #include "adapters/redis_session.h"
 
 #include <stdlib.h>
@@ -17,6 +23,8 @@ enum {
     SILENT_MS = 5000,   /* torn down */
     ATTEMPT_MS = 5000,  /* to connect and be up */
     SLEPT_MS = 1000,    /* between two ticks */
+    LASTING_MS = 5000,  /* a session is up for as long: it lasts */
+    SHORT_LIVED = 3,    /* sessions in a row that don't: unproven */
     TICK_MS = 250,
     BACKOFF_MIN_MS = 50,
     BACKOFF_MAX_MS = 2000,
@@ -29,6 +37,13 @@ void session_fail(struct redis_link *l, const char *why, bool refused)
         return; /* what came first is the cause */
     l->failing = xstrdup(why);
     l->failing_by_name = refused;
+}
+
+void session_fail_by_answer(struct redis_link *l, const char *why, bool refused)
+{
+    if (!l->failing)
+        l->failing_by_answer = true;
+    session_fail(l, why, refused);
 }
 
 /* Leaves a text for redis_link_await, as long as that may still come. */
@@ -145,6 +160,16 @@ static void log_failure(const struct redis_link *l, bool was_up)
                  l->attempts + 1);
 }
 
+static uint64_t since(uint64_t then, uint64_t now)
+{
+    return now > then ? now - then : 0;
+}
+
+static bool has_lasted(const struct redis_link *l, uint64_t now)
+{
+    return since(l->up_at, now) >= LASTING_MS;
+}
+
 void session_end_turn(struct redis_link *l)
 {
     char *why = l->failing;
@@ -155,6 +180,9 @@ void session_end_turn(struct redis_link *l)
     note(l, why);
     if (l->failing_by_name)
         first_outcome(l, OUTCOME_REFUSED);
+    l->short_lived += l->state == SESSION_UP && l->failing_by_answer &&
+                      !has_lasted(l, loop_now(l->loop));
+    l->failing_by_answer = false;
     session_close(l, why);
     l->failing = NULL;
     free(why);
@@ -167,8 +195,7 @@ void session_booted(struct redis_link *l)
     l->state = SESSION_UP;
     if (l->generation++)
         atomic_fetch_add(&l->n_reconnects, 1);
-    l->attempts = 0;
-    l->command_proof = loop_now(l->loop);
+    l->up_at = l->command_proof = loop_now(l->loop);
     atomic_store(&l->up_generation, l->generation);
     log_info("redis.up", "generation=%llu", (unsigned long long)l->generation);
     l->sink->up(l->context, l->generation);
@@ -176,24 +203,20 @@ void session_booted(struct redis_link *l)
     traffic_probe(l);
 }
 
-static uint64_t since(uint64_t then, uint64_t now)
-{
-    return now > then ? now - then : 0;
-}
-
 static void judge(struct redis_link *l, uint64_t now)
 {
     uint64_t commands = since(l->command_proof, now);
     uint64_t pubsub = since(l->pubsub_proof, now);
-    bool proven = l->state == SESSION_UP && l->pubsub_proven && commands < UNPROVEN_MS &&
-                  pubsub < UNPROVEN_MS;
+    bool unproven =
+        commands >= UNPROVEN_MS || pubsub >= UNPROVEN_MS || l->short_lived >= SHORT_LIVED;
+    bool proven = l->state == SESSION_UP && l->pubsub_proven && !unproven;
 
     if (l->state == SESSION_UP && (commands >= SILENT_MS || pubsub >= SILENT_MS))
         session_fail(l,
                      commands >= SILENT_MS ? "commands are not answered"
                                            : "nothing that is published arrives",
                      false);
-    if (l->degraded ? proven : commands >= UNPROVEN_MS || pubsub >= UNPROVEN_MS) {
+    if (l->degraded ? proven : unproven) {
         l->degraded = !l->degraded;
         atomic_store(&l->is_degraded, l->degraded);
         if (l->degraded)
@@ -224,7 +247,10 @@ void session_tick(void *context)
         l->command_proof += slept;
         l->pubsub_proof += slept;
         l->began += slept;
+        l->up_at += slept;
     }
+    if (l->state == SESSION_UP && has_lasted(l, now))
+        l->attempts = l->short_lived = 0;
     if (l->state == SESSION_BOOTING && since(l->began, now) >= ATTEMPT_MS)
         session_fail(l, "no answer in 5 s", false);
     if (l->state == SESSION_UP)

@@ -51,11 +51,14 @@ struct redis_link {
 
     enum session_state state;
     uint64_t generation;  /* of this session once it is up, or of the last one */
-    unsigned attempts;    /* since the links were up */
+    unsigned attempts;    /* since the links were up for long enough */
+    unsigned short_lived; /* sessions in a row that an answer ended soon after */
+    uint64_t up_at;       /* ms: when this session, or the last one, came up */
     uint64_t began;       /* ms: this attempt */
     uint64_t ticked;      /* ms: the last tick */
     char *failing;        /* why it is to be torn down at the end of the turn; or NULL */
     bool failing_by_name; /* refused: it won't pass by itself */
+    bool failing_by_answer; /* an error, or one that can't be read */
     struct redis_conn *commands, *pubsub;
     unsigned
         booting; /* answers that are missing: of the boot, and of the pubsub's self */
@@ -92,6 +95,8 @@ void session_begin(struct redis_link *l);
 void session_tick(void *link);
 /** The links are to go down at the end of this turn. refused: waiting won't help. */
 void session_fail(struct redis_link *l, const char *why, bool refused);
+/** The same, by what Redis has answered: the next session may get that, too. */
+void session_fail_by_answer(struct redis_link *l, const char *why, bool refused);
 /** The end of a turn: tears down what failed. */
 void session_end_turn(struct redis_link *l);
 /** The link has heard itself. */

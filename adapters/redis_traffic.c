@@ -250,7 +250,7 @@ static void fail_by_error(struct redis_link *l, struct slice error)
         l->state == SESSION_BOOTING && redis_boot_judge_error(error) == BOOT_REFUSED;
 
     buf_addf(&why, "Redis says: %.*s", SLICE_ARG(error));
-    session_fail(l, buf_cstr(&why), refused);
+    session_fail_by_answer(l, buf_cstr(&why), refused);
     buf_fini(&why);
 }
 

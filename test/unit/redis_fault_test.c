@@ -103,6 +103,69 @@ static void any_error_reply_takes_both_links_down(void **state)
     wait_for(&s->heard, "up 2\n", 1000);
 }
 
+/* What the caller asks gets an error reply in each session, as a script does whose key
+ * has the wrong type. Returns the generation that was up last. */
+static uint64_t poison_each_session(struct setting *s, unsigned ms)
+{
+    uint64_t until = clock_ms() + ms, generation = 0;
+    struct redis_link_figures f;
+
+    ask(s, "SADD a 1");
+    while (clock_ms() < until) {
+        redis_link_figures(s->link, &f);
+        if (f.generation > generation) {
+            generation = f.generation;
+            ask_in(s, generation, "INCR a");
+        }
+        usleep(2000);
+    }
+    return generation;
+}
+
+static void an_error_in_every_session_is_degraded_until_one_lasts(void **state)
+{
+    struct setting *s = *state;
+    uint64_t last;
+
+    start_and_wait(s);
+    last = poison_each_session(s, 6000);
+    assert_in_range(last, 4, 12); /* not 25 a second */
+    assert_int_equal(said(&s->heard, "degraded 1\n"), 1);
+    assert_int_equal(said(&s->heard, "degraded 0\n"), 0);
+    wait_for(&s->heard, "degraded 0\n", 9000);
+    assert_in_range(s->heard.proven_at - s->heard.up_at, 4800, 5600);
+}
+
+static void two_errors_in_a_row_are_nothing(void **state)
+{
+    struct setting *s = *state;
+
+    start_and_wait(s);
+    ask(s, "SADD a 1");
+    ask(s, "INCR a");
+    wait_for(&s->heard, "up 2\n", 1000);
+    ask_in(s, 2, "INCR a");
+    wait_for(&s->heard, "up 3\n", 1000);
+    usleep(600000);
+    assert_int_equal(said(&s->heard, "degraded"), 0);
+}
+
+static void three_closed_connections_in_a_row_are_nothing(void **state)
+{
+    struct setting *s = *state;
+
+    start_and_wait(s);
+    for (unsigned i = 2; i <= 5; i++) {
+        char up[16];
+
+        snprintf(up, sizeof up, "up %u\n", i);
+        freeReplyObject(redis_server_ask(&s->server, "CLIENT KILL TYPE pubsub"));
+        wait_for(&s->heard, up, 1500);
+    }
+    usleep(600000);
+    assert_int_equal(said(&s->heard, "degraded"), 0);
+}
+
 static void a_demoted_master_is_left(void **state)
 {
     struct setting *s = *state;
@@ -283,6 +346,9 @@ int main(int argc, char **argv)
         TEST(loads_the_scripts_again_when_redis_lost_them),
         TEST(a_script_that_is_nobodys_is_not_tried_for_ever),
         TEST(any_error_reply_takes_both_links_down),
+        TEST(an_error_in_every_session_is_degraded_until_one_lasts),
+        TEST(two_errors_in_a_row_are_nothing),
+        TEST(three_closed_connections_in_a_row_are_nothing),
         TEST(a_demoted_master_is_left),
         TEST(the_caller_may_take_it_down),
         TEST(a_killed_subscriber_takes_the_commands_with_it),
