@@ -170,12 +170,11 @@ static void take_event(struct seat *s, struct shared_channel *c,
                        const struct redis_event *e)
 {
     bool had = had_already(shared_owner(c), e);
-
     bool late;
 
     if (shared_echo(c, e->nid, e->number))
         return;
-    late = shared_is_late(c, e->nid, e->number) && !e->terminate;
+    late = shared_is_late(c, e->number) && !e->terminate;
     if (shared_life(c) && !had && !late)
         foreign(s, c, e);
 }

@@ -24,7 +24,7 @@ struct shared *shared_alloc(const struct shared_pipe *pipe,
     s->sink = sink;
     s->context = context;
     s->seed = seed;
-    s->first_number = s->next_number = pipe->random(context) >> 24;
+    s->first_number = s->next_number = pipe->random(context) >> 4;
     hmap_init(&s->by_id);
     list_init(&s->busy);
     list_init(&s->idle);

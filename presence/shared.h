@@ -122,9 +122,10 @@ void shared_subscribed(struct shared_channel *c, uint64_t now);
 void shared_push(struct shared_channel *c, const struct push *p, uint64_t now);
 /** An event of nid came back. False: it is another node's, and to be delivered. */
 bool shared_echo(struct shared_channel *c, uint64_t nid, uint64_t number);
-/** Another node's event (0: unnumbered) comes behind a later one of that node, or again:
- * it was under way on a connection that its node has given up, and is lost, not late. */
-bool shared_is_late(struct shared_channel *c, uint64_t nid, uint64_t number);
+/** Another node's event (0: unnumbered) comes behind a later one of the same home, or
+ * again: it was under way on a connection that its node has given up, and is lost, not
+ * late. */
+bool shared_is_late(struct shared_channel *c, uint64_t number);
 void shared_version(struct shared_channel *c, struct version v, uint64_t now);
 
 /** The channel's record, or NULL. */

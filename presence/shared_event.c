@@ -6,13 +6,14 @@
 #include "presence/shared_channel.h"
 #include "server/base/xalloc.h"
 
-enum { ECHO_MS = 5000, ORIGINS = 16 };
+enum { ECHO_MS = 5000, ORIGINS = 16, NEAR = 1 << 24 };
 
-/* How far each of the last nodes to publish here has come. */
+/* How far each of the last homes of other nodes to publish here has come. A home counts
+ * on from a number of 60 random bits, so numbers this near are one home's, whatever its
+ * node is called by now (it may have been declared dead meanwhile), and clones are two.
+ */
 struct shared_origins {
-    struct {
-        uint64_t nid, number;
-    } all[ORIGINS];
+    uint64_t last[ORIGINS];
     unsigned next; /* to be replaced */
 };
 
@@ -126,7 +127,7 @@ bool shared_echo(struct shared_channel *c, uint64_t nid, uint64_t number)
     return true;
 }
 
-bool shared_is_late(struct shared_channel *c, uint64_t nid, uint64_t number)
+bool shared_is_late(struct shared_channel *c, uint64_t number)
 {
     struct shared_origins *o = c->origins;
 
@@ -135,15 +136,14 @@ bool shared_is_late(struct shared_channel *c, uint64_t nid, uint64_t number)
     if (!o)
         o = c->origins = xcalloc(1, sizeof *o);
     for (unsigned i = 0; i < ORIGINS; i++) {
-        if (o->all[i].nid != nid)
-            continue;
-        if (number <= o->all[i].number)
+        if (o->last[i] - number < NEAR)
             return true;
-        o->all[i].number = number;
+        if (number - o->last[i] >= NEAR)
+            continue;
+        o->last[i] = number;
         return false;
     }
-    o->all[o->next].nid = nid;
-    o->all[o->next].number = number;
+    o->last[o->next] = number;
     o->next = (o->next + 1) % ORIGINS;
     return false;
 }

@@ -450,7 +450,7 @@ void node_event(struct node *n, struct room *room, struct sim_event *e, uint64_t
     struct shared_channel *c = shared_find(n->shared, SLICE("app"), room->name);
     bool swap = n->world->options.sabotage & BREAK_ORDER && rng_chance(&n->world->net, 1);
 
-    if (!c || shared_echo(c, nid, number) || shared_is_late(c, nid, number))
+    if (!c || shared_echo(c, nid, number) || shared_is_late(c, number))
         return;
     if (p->life && !swap)
         tell_event(p, e);
