@@ -13,31 +13,35 @@ const cut = (seconds) => ({
       await after(seconds * 1000);
       scene.gates[0].restore();
     }, { redis: true });
+    if (seconds > 5) await scene.logged([0], /redis\.(down|degraded)/);
+    if (seconds > 10) await scene.logged([1, 2, 3], /cluster\.dead/, 'any');
     await scene.heal(8000);
   },
 });
 
-/** Batches that arrive after their connection was given up: STALE, or FENCED. */
-const late = (name, seconds, about) => ({
+/** Batches that arrive after their connection was given up: Redis must have said `answer` to
+ * them, or nothing was shown. Fenced: the node is cut off until the others declare it dead. */
+const late = (name, seconds, answer, about) => ({
   name,
   about,
   settings: { gated: true, keepsClients: true },
   async run(scene) {
-    let bytes;
+    let arrived;
     await scene.during(async () => {
+      const [gate] = scene.gates;
       await scene.takeAway(0, false);
-      if (seconds > 8) scene.gates[0].silence();
-      else scene.gates[0].stick();
+      gate.stick();
+      if (answer === 'FENCED') gate.silence();
       await after(seconds * 1000);
-      if (seconds > 8) {
-        for (const p of scene.gates[0].pipes) p.stuck = p.kind === 'command' && !p.gone;
-        scene.gates[0].restore();
+      if (answer === 'FENCED') {
+        gate.restore();
         await after(3000);
       }
-      bytes = scene.gates[0].late();
+      arrived = await gate.late();
     }, { redis: true });
-    if (!bytes) scene.fail('nothing was late');
-    scene.note(`${bytes} bytes were late`);
+    const answers = arrived.replies.split(answer).length - 1;
+    scene.note(`late: ${arrived.scripts} scripts, ${arrived.events} events; ${answers} times ${answer}`);
+    if (!answers) scene.fail(`the fault didn't act: no ${answer}`);
     await scene.heal(8000);
   },
 });
@@ -57,9 +61,10 @@ module.exports = [
         await after(15000);
         scene.gates[0].restore();
       }, { redis: true });
+      await scene.logged([0], /redis\.down/);
       await scene.heal(8000);
     },
   },
-  late('late-batch', 8, 'a batch that arrives after its node has connected anew'),
-  late('late-fenced', 14, 'a batch that arrives after its node was declared dead'),
+  late('late-batch', 8, 'STALE', 'a batch that arrives after its node has connected anew'),
+  late('late-fenced', 14, 'FENCED', 'a batch that arrives after its node was declared dead'),
 ];

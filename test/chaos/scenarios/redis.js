@@ -3,6 +3,9 @@
 const { Redis } = require('../../wire/support/redis');
 const { freePort } = require('../../wire/support/server');
 const { after } = require('../support/scene');
+const { versions } = require('../support/verify');
+
+const EVERY = [0, 1, 2, 3];
 
 const stopped = (seconds) => ({
   name: `redis-stop-${seconds}`,
@@ -14,6 +17,7 @@ const stopped = (seconds) => ({
       await after(seconds * 1000);
       scene.redis.kill('SIGCONT');
     }, { redis: true });
+    await scene.logged(EVERY, /redis\.degraded/);
     await scene.heal(9000);
   },
 });
@@ -31,6 +35,7 @@ module.exports = [
         await after(3000);
         await scene.redis.start();
       }, { redis: true });
+      await scene.logged(EVERY, /redis\.down/);
       await scene.heal(12000); // a connection within 2 s, then as with FLUSHALL
     },
   },
@@ -63,9 +68,12 @@ module.exports = [
         if (i > 200) throw new Error('no replication');
         await after(50);
       }
+      let lost, before;
       await scene.during(async () => {
         await scene.replica.call('REPLICAOF', '127.0.0.1', 1); // cut: it keeps what it has
         await after(4000);
+        lost = await versions(scene.redis);
+        before = await versions(scene.replica);
         await scene.replica.call('REPLICAOF', 'NO', 'ONE');
         scene.gates.forEach((g) => g.turn(scene.replica.socket));
         const old = scene.redis;
@@ -73,6 +81,11 @@ module.exports = [
         scene.replica = old;
         await after(8000);
       }, { redis: true, churn: 3 * scene.rate });
+      const now = await versions(scene.redis);
+      const rooms = Object.keys(lost).filter((ch) => lost[ch] > (before[ch] || 0));
+      const passed = rooms.filter((ch) => now[ch] > lost[ch]);
+      scene.note(`${rooms.length} rooms lost changes, ${passed.length} went past the old number`);
+      if (!passed.length) scene.fail("the fault didn't act: no number passed an old one");
       await scene.heal(8000);
     },
   },
@@ -87,6 +100,7 @@ module.exports = [
           await after(100);
         }
       });
+      await scene.logged(EVERY, /redis\.scripts_lost/);
       await scene.heal(1000);
     },
   },
@@ -101,6 +115,7 @@ module.exports = [
           await after(1000);
         }
       }, { redis: true });
+      await scene.logged(EVERY, /redis\.down/);
       await scene.heal(8000);
     },
   },
@@ -114,11 +129,12 @@ module.exports = [
         for (const i of [0, 1]) {
           await scene.clients.say('frozen', i, 1);
           scene.places[i].kill('SIGSTOP');
-          await after(2500);
+          await after(5500);
           scene.places[i].kill('SIGCONT');
           await scene.clients.say('frozen', i, 0);
         }
       }, { redis: true, churn: 4 * scene.rate, events: 10 * scene.rate });
+      await scene.logged([0, 1], /redis\.down/);
       await scene.heal(8000);
     },
   },

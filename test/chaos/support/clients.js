@@ -54,4 +54,4 @@ class Clients {
   }
 }
 
-module.exports = { Clients };
+module.exports = { Clients, BIN };

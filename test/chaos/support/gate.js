@@ -23,6 +23,26 @@ class Pipe {
   }
 
   up(part) {
+    if (this.gate.trap && !this.stuck && this.kind !== 'subscriber') part = this.sprung(part);
+    if (part.length) this.forward(part);
+  }
+
+  /** What goes through before the trap's word has come often enough; then nothing does. */
+  sprung(part) {
+    const { word } = this.gate.trap;
+    for (let at = part.indexOf(word); at >= 0; at = part.indexOf(word, at + 1)) {
+      if (--this.gate.trap.left > 0) continue;
+      const { sprung } = this.gate.trap;
+      this.gate.trap = undefined;
+      this.stuck = true;
+      this.far.write(part.subarray(0, at));
+      sprung();
+      return Buffer.alloc(0);
+    }
+    return part;
+  }
+
+  forward(part) {
     if (!this.kind) {
       const text = part.toString('latin1');
       if (/\r\nSUBSCRIBE\r\n/i.test(text)) this.kind = 'subscriber';
@@ -36,7 +56,8 @@ class Pipe {
   }
 
   pass(way, part) {
-    if (this.silent()) this.held[way].push(part);
+    if (way === 'down' && this.late) this.late.replies += part.toString('latin1');
+    else if (this.silent()) this.held[way].push(part);
     else (way === 'up' ? this.far : this.near).write(part);
   }
 
@@ -93,16 +114,32 @@ class Gate {
     for (const p of this.pipes) p.stuck = p.kind === 'command';
   }
 
-  /** How many bytes arrive now, whoever has given up on them. */
-  late() {
-    let n = 0;
-    for (const p of this.pipes) {
-      if (!p.stuck) continue;
-      p.stuck = false;
-      n += p.held.up.reduce((sum, part) => sum + part.length, 0);
-      p.resume();
+  /** Lets a word through n - 1 times on command connections, then holds the one it comes on
+   * and resolves. */
+  trapped(word, n) {
+    return new Promise((sprung) => {
+      this.trap = { word, left: n, sprung };
+    });
+  }
+
+  /** All that was stuck arrives now, whoever has given up on it. {bytes, scripts: EVALSHAs,
+   * loads: SCRIPT LOADs, events: PUBLISHes, replies: what Redis said}. */
+  async late() {
+    const late = { bytes: 0, scripts: 0, loads: 0, events: 0, replies: '' };
+    const stuck = [...this.pipes].filter((p) => p.stuck);
+    const count = (text, word) => text.split(`\r\n${word}\r\n`).length - 1;
+    for (const p of stuck) {
+      const text = Buffer.concat(p.held.up).toString('latin1');
+      late.bytes += text.length;
+      late.scripts += count(text, 'EVALSHA');
+      late.loads += count(text, 'SCRIPT');
+      late.events += count(text, 'PUBLISH');
+      p.late = late;
+      p.far.write(Buffer.concat(p.held.up.splice(0)));
     }
-    return n;
+    await new Promise((done) => setTimeout(done, 1000));
+    for (const p of stuck) p.end();
+    return late;
   }
 
   /** Another Redis from now on; what is connected is cut. */

@@ -119,6 +119,12 @@ class Scene {
     await this.clients.say('node', i, this.places[i].url);
   }
 
+  /** The fault has acted: these nodes (or any of them) have logged it since the first calm. */
+  async logged(nodes, pattern, any) {
+    const silent = nodes.filter((i) => !pattern.test(this.places[i].log()));
+    if (any ? silent.length === nodes.length : silent.length) this.fail(`the fault didn't act: no ${pattern} in the log of node ${silent}`);
+  }
+
   // The phases
 
   /** All are in, and a while without faults has passed. */
@@ -185,6 +191,7 @@ class Scene {
     await after(200);
     if (this.common) await this.clients.say('order end');
     await this.clients.say('tails');
+    await after(Math.max(0, since + bound + SLACK - Date.now())); // leaves may wait so long, in some nodes
     await this.calm();
     for (const fault of await verify(this, 3000 + Math.max(0, since + 15000 - Date.now()))) this.fail(fault);
   }

@@ -14,16 +14,22 @@ const ROOMS = 10; // asked of each node
 
 const pairs = (list) => Object.fromEntries(Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]));
 
-/** What Redis holds: {live, holders, members: {ch: {user: [nid]}}, counts: {ch: {nid: n}}, held: {nid: {field: n}}}. */
+/** What Redis holds: {live, holders, members: {ch: {user: [nid]}}, counts: {ch: {nid: n}}, held: {nid: {field: n}},
+ * partitions: {nid: in how many it is a holder}}. */
 async function contents(redis) {
   const all = JSON.parse(await redis.call('EVAL', DUMP, 0));
-  const is = { live: [], holders: new Set(), members: {}, counts: {}, held: {} };
+  const is = { live: [], holders: new Set(), members: {}, counts: {}, held: {}, partitions: {} };
   for (const [key, value] of Object.entries(all)) {
     const m = /\}(hb|[a-z])(?::(.*))?$/.exec(key);
     if (!m) continue;
     const [, letter, name] = m;
     if (letter === 'hb') is.live = Object.keys(pairs(value)).filter((nid) => nid !== '_e');
-    if (letter === 'n') value.forEach((nid) => is.holders.add(nid));
+    if (letter === 'n') {
+      for (const nid of value) {
+        is.holders.add(nid);
+        is.partitions[nid] = (is.partitions[nid] || 0) + 1;
+      }
+    }
     if (letter === 'm') is.members[name] = Object.fromEntries(Object.entries(pairs(value)).map(([user, v]) => [user, v.split(';')[0].split(',')]));
     if (letter === 's') is.counts[name] = pairs(value);
     if (letter === 'x') is.held[name] = { ...is.held[name], ...pairs(value) };
@@ -97,4 +103,14 @@ async function verify(scene, patience) {
   }
 }
 
-module.exports = { verify, contents };
+const VERSIONS = `local out = {}
+for _, k in ipairs(redis.call('KEYS', '*}v:*')) do out[k] = redis.call('GET', k) end
+return cjson.encode(out)`;
+
+/** The number of each channel's last change. */
+async function versions(redis) {
+  const all = JSON.parse(await redis.call('EVAL', VERSIONS, 0));
+  return Object.fromEntries(Object.entries(all).map(([key, v]) => [key, parseInt(v, 10)]));
+}
+
+module.exports = { verify, contents, versions };
