@@ -8,6 +8,7 @@ const http = require('node:http');
 const path = require('node:path');
 const { local, start, withServer, run, write, app, freePort, oneNode } = require('./support/server');
 const { Client, PATIENCE } = require('./support/client');
+const { hang, within } = require('./support/hang');
 const { Tcp } = require('./support/tcp');
 const { Metrics } = require('./support/prometheus');
 const { request, publish } = require('./support/api');
@@ -504,17 +505,10 @@ test('while it drains it is up but not ready: on its own port, and on connection
 });
 
 test('/up is 503 while a worker hangs, its log line having nowhere to go, and 200 once it turns again', { timeout: 60000 }, withServer({ workers: 2, log: { level: 'debug' } }, async (server) => {
-  const within = (ms, promise) => Promise.race([promise, new Promise((done) => setTimeout(done, ms, 'late'))]);
   const up = () => within(1000, get(server, '/up').then(({ status }) => status));
   const ups = async () => [...new Set(await Promise.all([up(), up(), up(), up()]))].sort();
   assert.deepStrictEqual(await ups(), [200]);
-  server.child.stderr.pause();
-  for (let i = 0, ended; ended !== 'late'; i++) {
-    assert.ok(i < 5000, 'no worker ever hung');
-    const tcp = new Tcp(server.port); // refused, which is a line of 400 bytes
-    tcp.write(Tcp.request(`/app/${'x'.repeat(400)}?protocol=7`, server.port));
-    ended = await within(500, tcp.ended);
-  }
+  await hang(server);
   await within(6500, new Promise(() => {}));
   assert.deepStrictEqual(await ups(), [503, 'late'], 'the other worker says so');
   server.child.stderr.resume();

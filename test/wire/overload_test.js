@@ -4,8 +4,10 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const net = require('node:net');
-const { start, app } = require('./support/server');
+const { start, app, withServer } = require('./support/server');
 const { Tcp } = require('./support/tcp');
+const { hang } = require('./support/hang');
+const { bytes, call, Wire } = require('./support/api');
 
 const ROOM = 'presence-room';
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -111,3 +113,56 @@ test('a worker that is handed many connections at once serves each of them', { t
   }
   await server.stop();
 });
+
+/** A connection that a worker serves which doesn't hang. */
+async function served(server) {
+  for (;;) {
+    const wire = new Wire(server);
+    wire.write('GET /ready HTTP/1.1\r\nHost: x\r\n\r\n');
+    if (await wire.replies(1, 300).catch(() => null)) return wire;
+    wire.end();
+  }
+}
+
+test('while a worker hangs what would pile up before it is refused with 503, the rest goes on, and all that got 200 arrives', { timeout: 60000 }, withServer({ workers: 2, log: { level: 'debug' } }, async (server) => {
+  const rooms = Array.from({ length: 100 }, (_, i) => `room-${i}`);
+  const watched = rooms.slice(0, 8); // some of them live at the worker that hangs
+  const reader = await server.client();
+  for (const room of watched) await reader.enter(room);
+  await hang(server);
+  const wire = await served(server);
+  let n = 1;
+  let taken = 0;
+  const post = async (path, body) => {
+    wire.write(bytes(server, 'POST', path, { body: JSON.stringify(body) }));
+    return (await wire.replies(++n))[n - 1];
+  };
+  const publish = async (channels) => {
+    const reply = await post('/events', { name: 'e', channels, data: 'x' });
+    if (reply.status === 200) taken += channels.filter((c) => watched.includes(c)).length;
+    return reply;
+  };
+  let refused;
+  for (let i = 0; i < 2000 && !refused; i++) {
+    const reply = await publish(rooms);
+    if (reply.status !== 200) refused = reply;
+  }
+  assert.deepStrictEqual([refused?.status, refused?.text], [503, 'The node is overloaded\n']);
+  assert.match(refused.head, /^retry-after: 1\r?$/im);
+  const alone = new Set();
+  for (const room of rooms) alone.add((await publish([room])).status);
+  assert.deepStrictEqual([...alone].sort(), [200, 503], 'the other worker takes what is its');
+  const ends = new Set();
+  for (let i = 0; i < 20; i++) ends.add((await post(`/users/u${i}/terminate_connections`, {})).status);
+  assert.deepStrictEqual([...ends].sort(), [200, 503], 'so with users');
+  server.child.stderr.resume();
+  for (const deadline = Date.now() + 10000; ; await after(100)) {
+    const { status } = await call(server, 'POST', '/events', { body: { name: 'last', channels: watched, data: 'x' } });
+    if (status === 200) break;
+    assert.ok(Date.now() < deadline, 'it stays refused');
+  }
+  const came = { e: 0, last: 0 };
+  while (came.last < watched.length) came[(await reader.until((f) => f.event === 'e' || f.event === 'last')).event]++;
+  assert.strictEqual(came.e, taken, 'what got 200 arrives, what got 503 does not');
+  wire.end();
+}));
