@@ -1,5 +1,6 @@
-/* muster-sim FROM-TO [--ablate NAME] [--faults A,B] [--jobs N] [--verbose]: runs the
- * worlds of these seeds. 0: no invariant broken; 1: one was; 2: wrong usage. */
+/* muster-sim FROM-TO [--ablate NAME] [--faults A,B] [--jobs N] [--enough N] [--verbose]:
+ * runs the worlds of these seeds; with --enough each job ends at its Nth failure. 0: no
+ * invariant broken; 1: one was; 2: wrong usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,14 +52,14 @@ struct totals {
 };
 
 struct job {
-    unsigned long from, to, step;
+    unsigned long from, to, step, enough; /* failures; 0: no number of them is */
     struct options options;
 };
 
 static void usage(void)
 {
     fputs("usage: muster-sim FROM-TO [--ablate NAME] [--faults A,B] [--jobs N] "
-          "[--verbose]\nablations:",
+          "[--enough N] [--verbose]\nablations:",
           stderr);
     for (unsigned i = 0; i < ABLATIONS; i++)
         fprintf(stderr, " %s", ablations[i].name);
@@ -95,8 +96,11 @@ static void run_job(const struct job *job, int fd)
 {
     struct totals t = {0};
 
-    for (unsigned long seed = job->from; seed <= job->to; seed += job->step)
+    for (unsigned long seed = job->from; seed <= job->to; seed += job->step) {
+        if (job->enough && t.failures >= job->enough)
+            break;
         run_one(seed, job, &t);
+    }
     fflush(stdout);
     if (write(fd, &t, sizeof t) != sizeof t)
         abort();
@@ -187,6 +191,8 @@ static void parse(int argc, char **argv, struct job *job, unsigned *jobs)
             only_faults(&job->options, argv[++i]);
         else if (!strcmp(argv[i], "--jobs") && more)
             *jobs = (unsigned)atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--enough") && more)
+            job->enough = (unsigned long)atol(argv[++i]);
         else
             usage();
     }
