@@ -1,57 +1,11 @@
 /* The body of POST …/events: what is cut out of it, and the text that each bad one is
  * answered with. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "protocol/api_body.h"
 #include "protocol/api_info.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define MAX_DATA 10240
+#define PARSE api_events_parse
+#include "test/unit/api_parsed.h"
+
 #define TO_A "{\"name\":\"n\",\"data\":\"d\",\"channel\":\"a\""
-
-static void assert_slice(struct slice s, const char *expected)
-{
-    if (!slice_is(s, expected))
-        fail_msg("\"%.*s\" is not \"%s\"", SLICE_ARG(s), expected);
-}
-
-static void parse_good(struct api_body *b, const char *text)
-{
-    struct buf why = BUF_INIT;
-
-    if (api_events_parse(b, slice_of(text), MAX_DATA, &why))
-        fail_msg("%s: %s", text, buf_cstr(&why));
-    assert_int_equal(why.n, 0);
-}
-
-static void assert_status(struct slice text, int expected_status, const char *expected)
-{
-    struct api_body b;
-    struct buf why = BUF_INIT;
-
-    assert_int_equal(api_events_parse(&b, text, MAX_DATA, &why), expected_status);
-    assert_string_equal(buf_cstr(&why), expected);
-    api_body_fini(&b);
-    buf_fini(&why);
-}
-
-struct bad {
-    const char *text;
-    const char *fault;
-};
-
-static void assert_bad(const struct bad *bad, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        assert_status(slice_of(bad[i].text), 400, bad[i].fault);
-}
 
 static void an_event_is_cut_out_of_its_body(void **state)
 {

@@ -1,45 +1,7 @@
 /* What each official SDK signs and what it sends, where the two differ: all of it is
  * accepted. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "protocol/api_sign.h"
 #include "protocol/auth.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define KEY "278d425bdf160c739803"
-#define NOW 1353088179
-#define AUTH "auth_key=" KEY "&auth_timestamp=1353088179&auth_version=1.0"
-
-static const struct api_credentials app = {{KEY, sizeof KEY - 1},
-                                           {"7ad3773142a6692b25b8", 20}};
-
-static int verify_at(const struct api_request *r, const char *query, int64_t now,
-                     struct buf *why)
-{
-    struct api_query q;
-    int status = api_query_parse(&q, slice_of(query), why);
-
-    if (!status)
-        status = api_sign_verify(r, &q, &app, now, why);
-    api_query_fini(&q);
-    return status;
-}
-
-static void assert_accepted(const struct api_request *r, const char *query)
-{
-    struct buf why = BUF_INIT;
-
-    if (verify_at(r, query, NOW, &why))
-        fail_msg("%s: %s", query, buf_cstr(&why));
-    assert_int_equal(why.n, 0);
-}
+#include "test/unit/api_signed.h"
 
 static int status_of(const struct api_request *r, const char *query)
 {
@@ -48,11 +10,6 @@ static int status_of(const struct api_request *r, const char *query)
 
     buf_fini(&why);
     return status;
-}
-
-static struct api_request get_of(const char *path)
-{
-    return (struct api_request){.method = SLICE("GET"), .path = slice_of(path)};
 }
 
 /* query with the signature of s behind it. */

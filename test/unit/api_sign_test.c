@@ -1,52 +1,10 @@
 /* The vectors of PROTOCOL.md 6, and every refusal's text. A signature here is made over a
  * text written out, not by the code that verifies it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "protocol/api_sign.h"
 #include "protocol/auth.h"
+#include "test/unit/api_signed.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define KEY "278d425bdf160c739803"
-#define NOW 1353088179
-#define AUTH "auth_key=" KEY "&auth_timestamp=1353088179&auth_version=1.0"
-#define EVENT_BODY                                                             \
-    "{\"name\":\"foo\",\"channels\":[\"project-3\"],\"data\":\"{\\\"some\\\":" \
-    "\\\"data\\\"}\"}"
-#define EVENT_MD5 "&body_md5=ec365a775a4cd0599faeb73354201b6f"
-#define EVENT_SIGNATURE "da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c"
 #define EVENT_QUERY AUTH EVENT_MD5 "&auth_signature=" EVENT_SIGNATURE
 #define EMPTY_MD5 "&body_md5=d41d8cd98f00b204e9800998ecf8427e"
-
-static const struct api_credentials app = {{KEY, sizeof KEY - 1},
-                                           {"7ad3773142a6692b25b8", 20}};
-
-static int verify_at(const struct api_request *r, const char *query, int64_t now,
-                     struct buf *why)
-{
-    struct api_query q;
-    int status = api_query_parse(&q, slice_of(query), why);
-
-    if (!status)
-        status = api_sign_verify(r, &q, &app, now, why);
-    api_query_fini(&q);
-    return status;
-}
-
-static void assert_accepted(const struct api_request *r, const char *query)
-{
-    struct buf why = BUF_INIT;
-
-    if (verify_at(r, query, NOW, &why))
-        fail_msg("%s: %s", query, buf_cstr(&why));
-    assert_int_equal(why.n, 0);
-}
 
 static void assert_refused(const struct api_request *r, const char *query,
                            const char *expected)
@@ -65,11 +23,6 @@ static int status_of(const struct api_request *r, const char *query)
 
     buf_fini(&why);
     return status;
-}
-
-static struct api_request get_of(const char *path)
-{
-    return (struct api_request){.method = SLICE("GET"), .path = slice_of(path)};
 }
 
 static struct api_request event_post(void)
