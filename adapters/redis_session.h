@@ -65,7 +65,7 @@ struct redis_link {
     bool pubsub_ready;
     struct list unsent, sent; /* redis_commands */
     unsigned impatient;       /* of the unsent ones */
-    uint64_t patient_sent;    /* ms: when the last patient one went */
+    uint64_t gather_until;    /* ms: when it's time for patient ones to go */
     struct loop_timer gather; /* until the waiting ones must go */
     bool gathering;
     size_t queued; /* their bytes */

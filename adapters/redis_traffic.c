@@ -4,9 +4,9 @@
  * commands as any other.
  *
  * Most of what a join costs beyond its deliveries is threads and processes woken up,
- * here, in Redis and on the nodes that hear of it. So batches (patient commands) wait
- * until the last ones went 10 ms ago, and go together: the first one of a while doesn't
- * wait. */
+ * here, in Redis and on the nodes that hear of it. So batches (patient commands) go
+ * together, once in 10 ms. After a while without any the first two don't wait: a
+ * channel's first subscriber takes two batches, for its count and for its join. */
 #include "adapters/redis_session.h"
 
 #include <stdlib.h>
@@ -18,7 +18,8 @@
 
 enum {
     PIECE = 128 * 1024,             /* bytes handed to the connection at a time */
-    GATHER_MS = 10,                 /* for patient commands, behind the last ones */
+    GATHER_MS = 10,                 /* from one going of patient commands to the next */
+    AHEAD_MS = GATHER_MS,           /* a going may come so early: two at once */
     QUEUED_MAX = 256 * 1024 * 1024, /* bytes of commands under way */
 };
 
@@ -182,9 +183,17 @@ void traffic_probe(struct redis_link *l)
 
 /* Commands. */
 
+static void patient_ones_go(struct redis_link *l)
+{
+    uint64_t now = loop_now(l->loop);
+
+    l->gather_until = (now > l->gather_until ? now : l->gather_until) + GATHER_MS;
+}
+
 static bool write_piece(struct redis_link *l)
 {
     size_t n = 0;
+    bool patient = false;
 
     while (n < PIECE && !list_empty(&l->unsent)) {
         struct redis_command *c =
@@ -194,12 +203,12 @@ static bool write_piece(struct redis_link *l)
         n += c->bytes.n;
         list_remove(&c->queue);
         list_append(&l->sent, &c->queue);
-        if (c->patient)
-            l->patient_sent = loop_now(l->loop);
-        else
-            l->impatient--;
+        patient |= c->patient;
+        l->impatient -= !c->patient;
         atomic_fetch_add(&l->n_commands, 1);
     }
+    if (patient)
+        patient_ones_go(l);
     return n > 0;
 }
 
@@ -388,12 +397,12 @@ static void gathered(void *context)
 
 static bool may_wait(struct redis_link *l)
 {
-    uint64_t now = loop_now(l->loop), until = l->patient_sent + GATHER_MS;
+    uint64_t now = loop_now(l->loop) + AHEAD_MS;
 
-    if (list_empty(&l->unsent) || l->impatient || now >= until)
+    if (list_empty(&l->unsent) || l->impatient || now >= l->gather_until)
         return false;
     if (!l->gathering)
-        loop_after(l->loop, &l->gather, (unsigned)(until - now), gathered, l);
+        loop_after(l->loop, &l->gather, (unsigned)(l->gather_until - now), gathered, l);
     l->gathering = true;
     return true;
 }

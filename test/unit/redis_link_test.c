@@ -188,6 +188,54 @@ static void many_commands_are_carried_in_pieces(void **state)
     free(big);
 }
 
+static void ask_patiently(struct setting *s)
+{
+    struct asked *a = asked(s);
+
+    redis_command_encode(&a->c.bytes, (const struct slice[]){SLICE("TIME")}, 1);
+    a->c.patient = true;
+    redis_link_send(s->link, &a->c);
+}
+
+/* ms that patient commands took, each asked when the one before was answered, after a
+ * while without any; of some such rows. */
+struct waits {
+    unsigned shortest[3], longest[3];
+};
+
+static void time_patient_ones(struct setting *s, struct waits *w)
+{
+    unsigned answered = 0;
+
+    *w = (struct waits){.shortest = {1000, 1000, 1000}};
+    for (unsigned row = 0; row < 10; row++) {
+        usleep(100000);
+        for (unsigned i = 0; i < 3; i++) {
+            uint64_t asked_at = clock_ms();
+            unsigned ms;
+
+            ask_patiently(s);
+            wait_times(&s->heard, "reply 2 elements\n", ++answered, 1000);
+            ms = (unsigned)(clock_ms() - asked_at);
+            w->shortest[i] = ms < w->shortest[i] ? ms : w->shortest[i];
+            w->longest[i] = ms > w->longest[i] ? ms : w->longest[i];
+        }
+    }
+}
+
+/* A channel's first subscriber takes two batches: its count, and then its join. */
+static void two_patient_commands_after_a_while_dont_wait_a_third_does(void **state)
+{
+    struct setting *s = *state;
+    struct waits w;
+
+    start_and_wait(s);
+    time_patient_ones(s, &w);
+    assert_in_range(w.shortest[0], 0, 6);
+    assert_in_range(w.shortest[1], 0, 6);
+    assert_in_range(w.longest[2], 7, 1000); /* unless another command takes it along */
+}
+
 /* Every script once, and the plain commands. */
 static void run_everything(struct setting *s)
 {
@@ -309,6 +357,7 @@ int main(int argc, char **argv)
         TEST(a_replica_is_refused),
         TEST(names_are_resolved),
         TEST(many_commands_are_carried_in_pieces),
+        TEST(two_patient_commands_after_a_while_dont_wait_a_third_does),
         TEST(the_documented_acl_rules_are_enough),
     };
 
