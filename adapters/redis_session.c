@@ -2,9 +2,9 @@
  * up until something is wrong. Nothing is torn down from within a connection's callback:
  * session_fail notes it, and the end of the turn does it, to both connections at once.
  *
- * A link is proven by whatever it brings; twice a second the link publishes to itself, so
- * that there is always something. What this thread slept through (the process was
- * stopped) counts for neither.
+ * A link that is up is proven by whatever it brings; four times a second it publishes to
+ * itself, so that there is always something. What this thread slept through (the process
+ * was stopped) counts for neither.
  *
  * Sessions that fall, one after another, soon after they are up and by what Redis
  * answers, are no way to it, though each of their beginnings is fine: some command gets
@@ -195,7 +195,7 @@ void session_booted(struct redis_link *l)
     l->state = SESSION_UP;
     if (l->generation++)
         atomic_fetch_add(&l->n_reconnects, 1);
-    l->up_at = l->command_proof = loop_now(l->loop);
+    l->up_at = l->command_proof = l->pubsub_proof = loop_now(l->loop);
     atomic_store(&l->up_generation, l->generation);
     log_info("redis.up", "generation=%llu", (unsigned long long)l->generation);
     l->sink->up(l->context, l->generation);

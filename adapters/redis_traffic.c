@@ -263,6 +263,14 @@ static void fail_by_error(struct redis_link *l, struct slice error)
     buf_fini(&why);
 }
 
+/* Whoever refuses each session answers its first questions all the same: only a session
+ * that is up proves anything. */
+static void prove(const struct redis_link *l, uint64_t *proof)
+{
+    if (l->state == SESSION_UP)
+        *proof = loop_now(l->loop);
+}
+
 static void command_reply(void *context, redisReply *reply)
 {
     struct redis_link *l = context;
@@ -279,7 +287,7 @@ static void command_reply(void *context, redisReply *reply)
     list_remove(&c->queue);
     l->queued -= c->bytes.n;
     atomic_fetch_add(&l->n_replies, 1);
-    l->command_proof = loop_now(l->loop);
+    prove(l, &l->command_proof);
     if (!l->failing && !is_error) {
         c->done(c, reply);
         return;
@@ -298,7 +306,7 @@ static void hear(struct redis_link *l, struct slice name, struct slice payload)
     uint64_t id;
     void *owner;
 
-    l->pubsub_proof = loop_now(l->loop);
+    prove(l, &l->pubsub_proof);
     if (slice_eq(name, buf_slice(&l->self))) {
         l->pubsub_proven = true;
         session_proven(l);
@@ -311,7 +319,7 @@ static void hear(struct redis_link *l, struct slice name, struct slice payload)
 
 static void acknowledged(struct redis_link *l, struct slice name)
 {
-    l->pubsub_proof = loop_now(l->loop);
+    prove(l, &l->pubsub_proof);
     if (slice_eq(name, buf_slice(&l->self))) {
         l->pubsub_ready = true;
         boot_answered(l);

@@ -166,6 +166,22 @@ static void three_closed_connections_in_a_row_are_nothing(void **state)
     assert_int_equal(said(&s->heard, "degraded"), 0);
 }
 
+/* Full, it answers INFO and the like all the same: that is no proof of a way to it. */
+static void a_redis_that_refuses_every_session_is_degraded_after_2_s(void **state)
+{
+    struct setting *s = *state;
+
+    start_and_wait(s);
+    freeReplyObject(redis_server_ask(&s->server, "CONFIG SET maxmemory 1"));
+    ask(s, "SET a 1");
+    wait_for(&s->heard, "down Redis says: OOM", 1000);
+    wait_for(&s->heard, "degraded 1\n", 3500);
+    assert_in_range(s->heard.degraded_at - s->heard.down_at, 1700, 3000);
+    freeReplyObject(redis_server_ask(&s->server, "CONFIG SET maxmemory 0"));
+    wait_for(&s->heard, "up 2\n", 5000);
+    wait_for(&s->heard, "degraded 0\n", 1000);
+}
+
 static void a_demoted_master_is_left(void **state)
 {
     struct setting *s = *state;
@@ -349,6 +365,7 @@ int main(int argc, char **argv)
         TEST(an_error_in_every_session_is_degraded_until_one_lasts),
         TEST(two_errors_in_a_row_are_nothing),
         TEST(three_closed_connections_in_a_row_are_nothing),
+        TEST(a_redis_that_refuses_every_session_is_degraded_after_2_s),
         TEST(a_demoted_master_is_left),
         TEST(the_caller_may_take_it_down),
         TEST(a_killed_subscriber_takes_the_commands_with_it),
