@@ -148,7 +148,7 @@ static inline void adapter_attach(struct adapter *a, unsigned home,
 }
 
 /** After every home is attached, before their threads start: connects. On an error it was
- * logged, and adapter_stop still has to be called. */
+ * logged (or the start was given up), and adapter_stop still has to be called. */
 static inline enum err adapter_start(struct adapter *a)
 {
     return a->ops->start(a);

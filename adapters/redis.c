@@ -10,6 +10,7 @@
 
 enum {
     AWAIT_MS = 10000, /* for Redis, at the start, where it is required */
+    LOOK_MS = 100,    /* of that, between two looks whether to go on */
     BYE_MS = 1000,    /* for its answer to the last heartbeat */
 };
 
@@ -30,23 +31,38 @@ static void attach(struct adapter *a, unsigned home, const struct adapter_sink *
     seat_of(a, home)->context = context;
 }
 
-static enum err start(struct adapter *a)
+static bool given_up(const struct redis *r)
 {
-    struct redis *r = redis_of(a);
-    enum err err = redis_link_start(r->link);
+    return r->conf.given_up && r->conf.given_up(r->conf.context);
+}
+
+/* ERR_SYSTEM without a word: the start was given up. */
+static enum err await_redis(struct redis *r)
+{
+    enum err err = ERR_SYSTEM;
     const char *why = "";
 
-    if (err)
-        return err;
-    r->started = true;
-    if (!r->conf.required)
-        return ERR_NONE;
-    err = redis_link_await(r->link, AWAIT_MS, &why);
+    for (unsigned ms = 0; ms < AWAIT_MS && err == ERR_SYSTEM; ms += LOOK_MS) {
+        if (given_up(r))
+            return ERR_SYSTEM;
+        err = redis_link_await(r->link, LOOK_MS, &why);
+    }
     if (err)
         log_error(
             "redis.required", "error=%s hint=%s", why,
             "adapter.redis.required: false starts without Redis, and goes on trying");
     return err;
+}
+
+static enum err start(struct adapter *a)
+{
+    struct redis *r = redis_of(a);
+    enum err err = redis_link_start(r->link);
+
+    if (err)
+        return err;
+    r->started = true;
+    return r->conf.required ? await_redis(r) : ERR_NONE;
 }
 
 static void bye(struct adapter *a)

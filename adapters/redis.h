@@ -15,6 +15,9 @@ struct redis_adapter_conf {
     unsigned homes;          /* workers of this node */
     unsigned leave_grace_ms; /* the longest of all apps */
     unsigned webhook_delay_ms;
+    /* Whether the start, which waits for Redis where it is required, is to be given up;
+     * called on the thread that starts the adapter. May be NULL. */
+    bool (*given_up)(void *context);
     /* Whether some worker hasn't turned for 5 s (rule 7); called on the link's thread. */
     bool (*stalled)(void *context);
     /* Takes a transition that is this node's to send; called on the link's thread. NULL:

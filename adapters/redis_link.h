@@ -91,11 +91,12 @@ struct redis_link *redis_link_alloc(const struct redis_link_conf *conf,
 /** Starts the thread, which begins to connect. ERR_INVALID: what is asked can't be done
  * by this build (TLS); it was logged. */
 enum err redis_link_start(struct redis_link *l) MUST_CHECK;
-/** Waits until both links are up for the first time, at most ms. Call it after start, at
- * most once, on the thread that called start. ERR_INVALID: Redis was reached and mustn't
- * be used as it is (eviction, a cluster, another number of partitions, a replica, a wrong
- * password…); ERR_SYSTEM: it wasn't reached in time. *why (borrowed from l, until free)
- * says what was wrong; "" otherwise. It goes on trying in any case. */
+/** Waits until both links are up for the first time, at most ms. Call it after start, on
+ * the thread that called start, and not again once it was up or refused. ERR_INVALID:
+ * Redis was reached and mustn't be used as it is (eviction, a cluster, another number of
+ * partitions, a replica, a wrong password…); ERR_SYSTEM: it wasn't reached in time. *why
+ * (borrowed from l, until free) says what was wrong; "" otherwise. It goes on trying in
+ * any case. */
 enum err redis_link_await(struct redis_link *l, unsigned ms, const char **why) MUST_CHECK;
 /** The sink's tick comes at once, this once: not to be called twice. */
 void redis_link_tick(struct redis_link *l);

@@ -91,6 +91,17 @@ static void block_signals(sigset_t *ends)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* The start was given up for a signal, if there is one. */
+static bool was_to_end(const sigset_t *ends)
+{
+    static const struct timespec now = {0, 0};
+    int signal_number = sigtimedwait(ends, NULL, &now);
+
+    if (signal_number > 0)
+        log_info("node.signal", "signal=%s", strsignal(signal_number));
+    return signal_number > 0;
+}
+
 static int serve(const struct conf *conf)
 {
     struct node *node;
@@ -99,7 +110,7 @@ static int serve(const struct conf *conf)
 
     block_signals(&ends);
     if (node_start(&node, conf))
-        return EXIT_START;
+        return was_to_end(&ends) ? EXIT_SUCCESS : EXIT_START;
     sigwait(&ends, &signal_number);
     log_info("node.signal", "signal=%s", strsignal(signal_number));
     node_stop(node); /* wrappers pass one signal on twice: a second one changes nothing */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -63,6 +64,16 @@ static unsigned workers_for(const struct conf *conf)
 static bool stalled(void *context)
 {
     return !health_turning(context, clock_ms());
+}
+
+/* SIGTERM or SIGINT has come already: main takes them later, with sigwait. */
+static bool is_to_end(void *context)
+{
+    sigset_t pending;
+
+    (void)context;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
 }
 
 static unsigned longest_grace(const struct conf *conf)
@@ -126,6 +137,7 @@ static struct adapter *make_adapter(struct node *n)
         .homes = workers_for(conf),
         .leave_grace_ms = longest_grace(conf) * 1000,
         .webhook_delay_ms = conf->webhooks.leave_delay_ms,
+        .given_up = is_to_end,
         .stalled = stalled,
         .webhook = any_webhook(conf) ? take_transition : NULL,
         .context = n,

@@ -5,7 +5,7 @@
 // their bounds. WIRE_LONG=1: Redis is silent for 40 s, not 5.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
-const { app, run, write } = require('./support/server');
+const { Server, app, run, write } = require('./support/server');
 const { Client } = require('./support/client');
 const { call } = require('./support/api');
 const { Redis, adapter } = require('./support/redis');
@@ -299,6 +299,19 @@ describe('faults', { concurrency: 6 }, () => {
     assert.strictEqual(code, 1, err);
     assert.match(err, /redis\.required .*error=.*No such file.* hint=.*adapter\.redis\.required/, err);
     assert.ok(Date.now() - before < 13000);
+  });
+
+  test('required, and no Redis: SIGTERM ends the wait at once', async () => {
+    const config = { host: '127.0.0.1', port: 0, apps: [app()], ...adapter({ socket: '/nowhere/redis.sock' }) };
+    const server = new Server(['--config', write(config)]);
+    await server.logged(/redis\.connect_failed/);
+    const before = Date.now();
+    server.kill('SIGTERM');
+    const { code } = await server.ended(12000);
+    server.sane();
+    assert.strictEqual(code, 0, server.log());
+    assert.ok(Date.now() - before < 2000, server.log());
+    assert.doesNotMatch(server.log(), /redis\.required/);
   });
 
   test('maxmemory-policy allkeys-lru is refused by name', async () => {
