@@ -11,6 +11,10 @@
 #include "server/base/slice.h"
 
 enum { PARTITIONS = 64, BATCH_OPS = 256, REAP_PAGE = 500, SNAPSHOT_PAGE = 1000 };
+/* What a batch has of users and their info, but for what the last one adds: Redis does
+ * nothing else meanwhile, and what is published by it waits in its subscribers' buffers.
+ */
+enum { BATCH_BYTES = 1024 * 1024 };
 
 /* A channel's version. seq counts its changes, nonce tells histories apart: after a
  * failover that lost writes the same seq names two. {0, 0}: nothing is known of it. */

@@ -111,6 +111,18 @@ static unsigned gather_counts(struct partition *p, struct op *ops, unsigned n,
     return n;
 }
 
+static unsigned gather_references(struct partition *p, struct op *ops, unsigned n)
+{
+    size_t bytes = 0;
+
+    while (n < BATCH_OPS && bytes < BATCH_BYTES && !list_empty(&p->dirty)) {
+        ops[n] = take_reference(p, CONTAINER_OF(p->dirty.next, struct reference, dirty));
+        bytes += ops[n].user.n + ops[n].info.n;
+        n++;
+    }
+    return n;
+}
+
 /* A channel is occupied before its first member is added, and vacated after its last one
  * is removed, also for those who hear of it by webhooks. */
 static unsigned gather(struct partition *p, struct op *ops)
@@ -119,10 +131,9 @@ static unsigned gather(struct partition *p, struct op *ops)
 
     p->n_flights = 0;
     n = gather_counts(p, ops, n, true);
-    while (n < BATCH_OPS && !list_empty(&p->dirty))
-        ops[n++] =
-            take_reference(p, CONTAINER_OF(p->dirty.next, struct reference, dirty));
-    n = gather_counts(p, ops, n, false);
+    n = gather_references(p, ops, n);
+    if (list_empty(&p->dirty))
+        n = gather_counts(p, ops, n, false);
     while (n < BATCH_OPS && !list_empty(&p->snapshots))
         ops[n++] = take_snapshot(
             p, CONTAINER_OF(p->snapshots.next, struct shared_channel, snapshot));

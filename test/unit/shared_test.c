@@ -1,0 +1,179 @@
+/* What a home asks of Redis for its channels, by itself: the commands, without a Redis.
+ * The whole of it is tested by the simulator (test/sim). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "presence/presence.h"
+#include "presence/shared.h"
+#include "server/base/xalloc.h"
+
+enum { JOINERS = 40, INFO = 200 * 1024 };
+
+/* A home with one presence channel whose links are up, and the last batch that it sent.
+ */
+struct world {
+    struct shared *shared;
+    struct shared_channel *channel;
+    struct presence presence;
+    struct presence_ref refs[JOINERS];
+    char *info;
+    unsigned partition, verifies, ops, joins; /* of the batch */
+    size_t bytes;
+    uint64_t random;
+};
+
+static uint64_t random_number(void *context)
+{
+    struct world *w = context;
+
+    return ++w->random << 20;
+}
+
+static void subscribe(void *context, struct shared_channel *c, bool user)
+{
+    (void)context, (void)c, (void)user;
+}
+
+static void unsubscribe(void *context, struct shared_channel *c)
+{
+    (void)context, (void)c;
+}
+
+static void batch(void *context, const struct batch *b)
+{
+    struct world *w = context;
+
+    w->partition = b->partition;
+    w->ops = b->n;
+    w->joins = 0;
+    w->bytes = 0;
+    for (unsigned i = 0; i < b->n; i++) {
+        w->joins += b->ops[i].kind == OP_JOIN;
+        w->bytes += b->ops[i].user.n + b->ops[i].info.n;
+    }
+}
+
+static void verify(void *context, const struct verify *v)
+{
+    struct world *w = context;
+
+    w->partition = v->partition;
+    w->verifies++;
+}
+
+static const struct shared_pipe pipe = {.random = random_number,
+                                        .subscribe = subscribe,
+                                        .unsubscribe = unsubscribe,
+                                        .batch = batch,
+                                        .verify = verify};
+
+static void opened(void *context, struct shared_channel *c)
+{
+    (void)context, (void)c;
+}
+
+static const struct shared_sink sink = {.opened = opened};
+
+static void changed(void *context, const struct member *m)
+{
+    (void)context, (void)m;
+}
+
+static void decided(void *context, struct presence_ref *ref)
+{
+    (void)context, (void)ref;
+}
+
+static const struct presence_sink told = {changed, changed, decided, decided, NULL};
+
+static void begin(struct world *w)
+{
+    static const struct hash_seed seed = {1, 2};
+
+    *w = (struct world){.info = xcalloc(1, INFO)};
+    memset(w->info, '1', INFO);
+    w->shared = shared_alloc(&pipe, &sink, w, seed);
+    shared_renamed(w->shared, 7, 0);
+    shared_link_up(w->shared, 1, 0);
+    shared_ready(w->shared, 7);
+    presence_init(&w->presence, (struct presence_rules){1000, 0}, seed, &told, w);
+    w->channel = shared_open(
+        w->shared, SLICE("app"), SLICE("presence-x"),
+        &(struct shared_opening){
+            .life = 1, .kind = {.counted = true}, .presence = &w->presence, .owner = w},
+        0);
+}
+
+static void end(struct world *w)
+{
+    for (unsigned i = 0; i < JOINERS; i++)
+        if (w->refs[i].member || w->refs[i].reference)
+            presence_leave(&w->presence, &w->refs[i], EXIT_CLEAN, 0);
+    shared_close(w->channel, false, 0);
+    presence_fini(&w->presence);
+    shared_free(w->shared);
+    free(w->info);
+}
+
+static void answer_verify(struct world *w)
+{
+    shared_turn_ends(w->shared);
+    assert_int_equal(w->verifies, 1);
+    shared_verified(w->shared, w->partition,
+                    &(struct verify_reply){.status = REPLY_OK, .epoch = 1}, 0);
+}
+
+/* All of the batch was done. */
+static void answer_batch(struct world *w)
+{
+    struct op_reply replies[BATCH_OPS] = {{.at = {1, 1}}};
+
+    for (unsigned i = 0; i < w->ops; i++)
+        replies[i] = (struct op_reply){.result = RESULT_NONE, .at = {1, 1}};
+    w->ops = w->joins = 0;
+    shared_batched(w->shared, w->partition,
+                   &(struct batch_reply){REPLY_OK, 1, replies, BATCH_OPS}, 0);
+    shared_turn_ends(w->shared);
+}
+
+/* Redis does nothing else while it carries out a batch, and cuts off whoever has too much
+ * of what is published still to read. */
+static void a_batch_is_bounded_by_bytes_too(void **state)
+{
+    struct world w;
+    unsigned joins = 0, batches = 0;
+
+    (void)state;
+    begin(&w);
+    answer_verify(&w);
+    shared_subscribed(w.channel, 0);
+    for (unsigned i = 0; i < JOINERS; i++) {
+        char user[8];
+
+        snprintf(user, sizeof user, "u%u", i);
+        presence_join(&w.presence, &w.refs[i], slice_of(user),
+                      (struct slice){w.info, INFO});
+    }
+    for (shared_turn_ends(w.shared); w.ops; answer_batch(&w), batches++) {
+        assert_in_range(w.bytes, 0, 1024 * 1024 + INFO);
+        joins += w.joins;
+    }
+    assert_int_equal(joins, JOINERS);
+    assert_in_range(batches, JOINERS / 6, JOINERS);
+    end(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
