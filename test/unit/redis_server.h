@@ -1,5 +1,6 @@
-/* A redis-server of the test's own, on a socket in a folder of its own, ended with the
- * test whatever happens to it; and plain synchronous commands to it. */
+/* A redis-server (or MUSTER_TEST_REDIS) of the test's own, on a socket in a folder of its
+ * own, ended with the test whatever happens to it; and plain synchronous commands to it.
+ */
 #ifndef MUSTER_TEST_REDIS_SERVER_H
 #define MUSTER_TEST_REDIS_SERVER_H
 
@@ -20,14 +21,21 @@ struct redis_server {
     redisContext *control;
 };
 
+static inline const char *redis_server_program(void)
+{
+    const char *other = getenv("MUSTER_TEST_REDIS");
+
+    return other && *other ? other : "redis-server";
+}
+
 static inline void redis_server_exec(const struct redis_server *s, const char *more)
 {
     char command[1024];
 
     snprintf(command, sizeof command,
-             "exec redis-server --port %u --bind 127.0.0.1 --unixsocket %s --dir %s "
+             "exec %s --port %u --bind 127.0.0.1 --unixsocket %s --dir %s "
              "--save '' --appendonly no --logfile %s/log %s",
-             s->port, s->socket, s->folder, s->folder, more);
+             redis_server_program(), s->port, s->socket, s->folder, s->folder, more);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     execl("/bin/sh", "sh", "-c", command, (char *)NULL);
     _exit(127);
@@ -47,7 +55,7 @@ static inline void redis_server_run(struct redis_server *s, const char *more)
         s->control = NULL;
         usleep(10000);
     }
-    fprintf(stderr, "redis-server doesn't start\n");
+    fprintf(stderr, "%s doesn't start\n", redis_server_program());
     abort();
 }
 

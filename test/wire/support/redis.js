@@ -1,11 +1,15 @@
 'use strict';
-// A redis-server of the test's own, on a Unix socket in a scratch directory, without
-// persistence; and nodes that share it. Whatever ends this process, it doesn't outlive it.
+// A redis-server (or MUSTER_TEST_REDIS) of the test's own, on a Unix socket in a scratch
+// directory, without persistence; and nodes that share it. Whatever ends this process, it
+// doesn't outlive it.
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const os = require('node:os');
+
+const PROGRAM = process.env.MUSTER_TEST_REDIS || 'redis-server';
+const CLI = PROGRAM.replace(/-server$/, '-cli');
 
 const running = new Set();
 const dirs = new Set();
@@ -26,7 +30,7 @@ class Redis {
 
   async start() {
     const args = ['--port', '0', '--unixsocket', this.socket, '--save', '', '--appendonly', 'no', '--dir', this.dir, ...this.args];
-    this.child = spawn('redis-server', args, { stdio: 'ignore' });
+    this.child = spawn(PROGRAM, args, { stdio: 'ignore' });
     this.child.unref(); // the tests' end ends it
     running.add(this.child);
     this.exited = new Promise((done) => this.child.on('close', done));
@@ -35,7 +39,7 @@ class Redis {
       if ((await this.call('PING').catch(() => '')) === 'PONG') return this;
       await sleep(25);
     }
-    throw new Error('redis-server did not start');
+    throw new Error(`${PROGRAM} did not start`);
   }
 
   /** One command; its reply as redis-cli prints it. */
@@ -62,7 +66,7 @@ class Redis {
 
   /** What redis-cli says to a command, in lines; for lists and hashes. */
   list(...words) {
-    return execFileSync('redis-cli', ['-s', this.socket, ...words.map(String)], { encoding: 'utf8' })
+    return execFileSync(CLI, ['-s', this.socket, ...words.map(String)], { encoding: 'utf8' })
       .split('\n')
       .filter((l) => l !== '');
   }
