@@ -159,19 +159,50 @@ static void *run(void *context)
     return NULL;
 }
 
+static bool is_given(const char *path)
+{
+    return path && *path;
+}
+
+/* What can't be meant: it would be plain, or not proven, without a word. */
+static const char *tls_contradiction(const struct redis_link_conf *conf)
+{
+    const struct tls_client_files *files = &conf->tls_files;
+
+    if (conf->tls && *conf->unix_socket)
+        return "a socket's path and TLS don't go together";
+    if (!conf->tls &&
+        (is_given(files->ca) || is_given(files->cert) || is_given(files->key)))
+        return "tls_ca, tls_cert and tls_key are for tls = true";
+    if (is_given(files->cert) != is_given(files->key))
+        return "tls_cert and tls_key go together";
+    return NULL;
+}
+
+static enum err prepare_tls(struct redis_link *l)
+{
+    const char *contradiction = tls_contradiction(l->conf);
+    struct buf why = BUF_INIT;
+    enum err err = ERR_NONE;
+
+    if (contradiction) {
+        log_error("redis.tls", "error=%s", contradiction);
+        return ERR_INVALID;
+    }
+    if (l->conf->tls && redis_tls_alloc(&l->tls, &l->conf->tls_files, &why)) {
+        log_error("redis.tls", "error=%s", buf_cstr(&why));
+        err = ERR_INVALID;
+    }
+    buf_fini(&why);
+    return err;
+}
+
 enum err redis_link_start(struct redis_link *l)
 {
-    const char *why;
     int failed;
 
-    if (l->conf->tls && *l->conf->unix_socket) {
-        log_error("redis.tls", "error=%s", "a socket's path and TLS don't go together");
+    if (prepare_tls(l))
         return ERR_INVALID;
-    }
-    if (l->conf->tls && redis_tls_alloc(&l->tls, &why)) {
-        log_error("redis.tls", "error=%s", why);
-        return ERR_INVALID;
-    }
     failed = pthread_create(&l->thread, NULL, run, l);
     if (failed) {
         log_error("redis.start_failed", "error=%s", strerror(failed));

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "adapters/redis_keys.h"
+#include "protocol/tls_client.h"
 #include "server/base/buf.h"
 #include "server/base/err.h"
 #include "server/base/list.h"
@@ -35,6 +36,7 @@ struct redis_link_conf {
     const char *password;    /* a secret; "": none */
     unsigned db;
     bool tls;
+    struct tls_client_files tls_files; /* with tls only; they may be NULL */
 };
 
 /* Called on the link's thread. */
@@ -89,7 +91,7 @@ struct redis_link *redis_link_alloc(const struct redis_link_conf *conf,
                                     const struct redis_keys *keys,
                                     const struct redis_link_sink *sink, void *context);
 /** Starts the thread, which begins to connect. ERR_INVALID: what is asked can't be done
- * by this build (TLS); it was logged. */
+ * by this build, or with these files (TLS); it was logged. */
 enum err redis_link_start(struct redis_link *l) MUST_CHECK;
 /** Waits until both links are up for the first time, at most ms. Call it after start, on
  * the thread that called start, and not again once it was up or refused. ERR_INVALID:

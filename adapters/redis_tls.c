@@ -5,12 +5,10 @@
 #ifdef MUSTER_REDIS_TLS
 #include <hiredis/hiredis_ssl.h>
 
-#include "protocol/tls_client.h"
-
-enum err redis_tls_alloc(struct redis_tls **out, const char **why)
+enum err redis_tls_alloc(struct redis_tls **out, const struct tls_client_files *files,
+                         struct buf *why)
 {
-    *out = (struct redis_tls *)(void *)tls_client_alloc();
-    *why = *out ? NULL : "OpenSSL can't load the system's certificate authorities";
+    *out = (struct redis_tls *)(void *)tls_client_alloc(files, why);
     return *out ? ERR_NONE : ERR_LIBRARY;
 }
 
@@ -42,11 +40,14 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
 
 #else
 
-enum err redis_tls_alloc(struct redis_tls **out, const char **why)
+enum err redis_tls_alloc(struct redis_tls **out, const struct tls_client_files *files,
+                         struct buf *why)
 {
+    (void)files;
     *out = NULL;
-    *why = "this build can't speak TLS to Redis: it needs hiredis 1.0 or later, with its "
-           "SSL part (Debian 13 has it)";
+    buf_add_lit(why,
+                "this build can't speak TLS to Redis: it needs hiredis 1.0 or later, "
+                "with its SSL part (Debian 13 has it)");
     return ERR_LIBRARY;
 }
 

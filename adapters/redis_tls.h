@@ -1,19 +1,21 @@
 /* TLS to Redis, where hiredis brings it (from 1.0 on; MUSTER_REDIS_TLS, which the
  * Makefile defines where pkg-config finds hiredis_ssl). The server's certificate must be
- * signed by one of the system's authorities and bear the host's name. The link's thread
- * only. */
+ * signed by an authority of the file that is given for it, or else of the system's, and
+ * bear the host's name. The link's thread only. */
 #ifndef MUSTER_ADAPTERS_REDIS_TLS_H
 #define MUSTER_ADAPTERS_REDIS_TLS_H
 
 #include <hiredis/hiredis.h>
 
+#include "protocol/tls_client.h"
+#include "server/base/buf.h"
 #include "server/base/err.h"
 
 struct redis_tls;
-struct ssl_st; /* OpenSSL's SSL */
 
-/** ERR_LIBRARY: this build can't, or OpenSSL won't; *why says which. */
-enum err redis_tls_alloc(struct redis_tls **out, const char **why) MUST_CHECK;
+/** Reads the files. ERR_LIBRARY: this build can't, or OpenSSL won't; why gets which. */
+enum err redis_tls_alloc(struct redis_tls **out, const struct tls_client_files *files,
+                         struct buf *why) MUST_CHECK;
 /** NULL is fine. */
 void redis_tls_free(struct redis_tls *t);
 /** On a connected socket, before anything is sent. *session is c's. */

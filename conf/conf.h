@@ -65,6 +65,9 @@ struct conf_redis {
     unsigned db;
     char *prefix;
     bool tls;
+    char *tls_ca;   /* "": the system's */
+    char *tls_cert; /* "": none, as its key */
+    char *tls_key;
     bool required; /* to start */
 };
 

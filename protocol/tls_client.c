@@ -1,8 +1,10 @@
 #include "protocol/tls_client.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A tls_client is an SSL_CTX by another name. */
 
@@ -11,12 +13,60 @@ static SSL_CTX *ctx_of(struct tls_client *t)
     return (SSL_CTX *)(void *)t;
 }
 
-struct tls_client *tls_client_alloc(void)
+static bool is_given(const char *path)
+{
+    return path && *path;
+}
+
+/* The first error is the cause; those behind it say who was told. A file that can't be
+ * opened comes with errno's number, for which OpenSSL has no words of its own. */
+static bool fails(struct buf *why, const char *path)
+{
+    unsigned long e = ERR_get_error();
+    const char *reason = ERR_reason_error_string(e);
+
+    ERR_clear_error();
+    if (e && ERR_SYSTEM_ERROR(e))
+        reason = strerror(ERR_GET_REASON(e));
+    buf_addf(why, "%s: %s", path, reason ? reason : "OpenSSL can't use it");
+    return false;
+}
+
+static bool trust(SSL_CTX *ctx, const char *ca, struct buf *why)
+{
+    if (is_given(ca))
+        return SSL_CTX_load_verify_locations(ctx, ca, NULL) == 1 || fails(why, ca);
+    return SSL_CTX_set_default_verify_paths(ctx) == 1 ||
+           fails(why, "the system's certificate authorities");
+}
+
+/* OpenSSL would ask for it on the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *context)
+{
+    (void)buffer, (void)size, (void)writing, (void)context;
+    return 0;
+}
+
+static bool show(SSL_CTX *ctx, const struct tls_client_files *files, struct buf *why)
+{
+    SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    if (is_given(files->cert) &&
+        SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
+        return fails(why, files->cert);
+    if (is_given(files->key) &&
+        SSL_CTX_use_PrivateKey_file(ctx, files->key, SSL_FILETYPE_PEM) != 1)
+        return fails(why, files->key);
+    return true;
+}
+
+struct tls_client *tls_client_alloc(const struct tls_client_files *files, struct buf *why)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
-    if (ctx && SSL_CTX_set_default_verify_paths(ctx) == 1 &&
-        SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1) {
+    ERR_clear_error();
+    if (!ctx || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
+        fails(why, "TLS");
+    else if (trust(ctx, files->ca, why) && show(ctx, files, why)) {
         SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
         return (struct tls_client *)(void *)ctx;
     }

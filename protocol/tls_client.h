@@ -1,13 +1,25 @@
-/* TLS as a client: sessions that trust the system's authorities (or SSL_CERT_FILE's) and
- * insist on the host's name. For a library that wants OpenSSL's own type. One thread. */
+/* TLS as a client: sessions that trust the system's authorities (or SSL_CERT_FILE's), or
+ * those of a file alone, and insist on the host's name. For a library that wants
+ * OpenSSL's own type. One thread. */
 #ifndef MUSTER_PROTOCOL_TLS_CLIENT_H
 #define MUSTER_PROTOCOL_TLS_CLIENT_H
+
+#include "server/base/buf.h"
 
 struct ssl_st; /* OpenSSL's SSL */
 struct tls_client;
 
-/** NULL: OpenSSL has no such authorities; the caller frees it. */
-struct tls_client *tls_client_alloc(void);
+/* Paths of PEM files; NULL or "": none. */
+struct tls_client_files {
+    const char *ca;   /* the authorities to trust; none: the system's */
+    const char *cert; /* what to show of oneself, its chain behind it; with key */
+    const char *key;  /* its key, without a passphrase */
+};
+
+/** Reads the files, this once (caller frees). NULL: one of them won't do, or OpenSSL has
+ * no authorities; why gets the file and its fault. */
+struct tls_client *tls_client_alloc(const struct tls_client_files *files,
+                                    struct buf *why);
 /** NULL is fine. Sessions may outlive it. */
 void tls_client_free(struct tls_client *t);
 /** A session that isn't connected yet (caller frees with tls_client_end); host: a name or

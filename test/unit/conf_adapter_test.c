@@ -14,6 +14,7 @@ static void a_node_is_by_itself_unless_it_is_told_otherwise(void **state)
     assert_int_equal(l.conf->redis.port, 6379);
     assert_string_equal(l.conf->redis.prefix, "muster:");
     assert_true(l.conf->redis.required);
+    assert_string_equal(l.conf->redis.tls_ca, "");
     loaded_fini(&l);
 }
 
@@ -23,7 +24,8 @@ static void redis_is_set_by_a_file_and_by_variables(void **state)
                                               "MUSTER_ADAPTER_REDIS_PASSWORD=hush", NULL};
     struct loaded l =
         load("adapter: { driver = \"redis\"; redis: { host = \"other\"; port = "
-             "7000; db = 3; tls = true; required = false; }; };",
+             "7000; db = 3; tls = true; tls_ca = \"ca.pem\"; tls_cert = \"node.pem\"; "
+             "tls_key = \"node.key\"; required = false; }; };",
              TEXT_LIBCONFIG, "c", environment);
 
     (void)state;
@@ -34,6 +36,9 @@ static void redis_is_set_by_a_file_and_by_variables(void **state)
     assert_int_equal(l.conf->redis.port, 7000);
     assert_int_equal(l.conf->redis.db, 3);
     assert_true(l.conf->redis.tls && !l.conf->redis.required);
+    assert_string_equal(l.conf->redis.tls_ca, "ca.pem");
+    assert_string_equal(l.conf->redis.tls_cert, "node.pem");
+    assert_string_equal(l.conf->redis.tls_key, "node.key");
     loaded_fini(&l);
 }
 

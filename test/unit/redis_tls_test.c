@@ -86,6 +86,27 @@ static void a_socket_and_tls_do_not_go_together(void **state)
     buf_fini(&why);
 }
 
+/* A connection that was meant to be private mustn't be plain without a word. */
+static void files_without_tls_and_half_a_pair_are_refused(void **state)
+{
+    static const struct tls_client_files wrong[] = {
+        {.ca = "/a"}, {.cert = "/a", .key = "/b"}, {.cert = "/a"}, {.key = "/b"}};
+    struct redis_link_conf conf = {.host = "localhost",
+                                   .port = 1,
+                                   .unix_socket = "",
+                                   .username = "",
+                                   .password = ""};
+    struct buf why = BUF_INIT;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        conf.tls_files = wrong[i];
+        conf.tls = i > 1;
+        assert_int_equal(start_link(&conf, &why), ERR_INVALID);
+    }
+    buf_fini(&why);
+}
+
 #ifdef MUSTER_REDIS_TLS
 
 static unsigned free_port(void)
@@ -144,6 +165,11 @@ static void the_certificate_must_be_known_and_bear_the_name(void **state)
     setenv("SSL_CERT_FILE", "/etc/hosts", 1);
     assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
     assert_non_null(strstr(buf_cstr(&why), "self-signed certificate"));
+    conf.tls_files.ca = certificate; /* the file instead of the system's */
+    assert_int_equal(start_link(&conf, &why), ERR_NONE);
+    conf.tls_files.ca = "/nonexistent";
+    assert_int_equal(start_link(&conf, &why), ERR_INVALID);
+    conf.tls_files.ca = NULL;
     unsetenv("SSL_CERT_FILE");
     conf.tls = false; /* plain words to a TLS port */
     assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
@@ -177,6 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_socket_and_tls_do_not_go_together),
+        cmocka_unit_test(files_without_tls_and_half_a_pair_are_refused),
 #ifdef MUSTER_REDIS_TLS
         cmocka_unit_test(the_certificate_must_be_known_and_bear_the_name),
 #else
