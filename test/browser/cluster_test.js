@@ -1,14 +1,16 @@
 'use strict';
 // scripts/cluster as a new user starts it, and the demo page through its balancer: two people
-// on two nodes, one of which is killed.
+// on two nodes, one of which is killed, the next one stopped.
 const assert = require('node:assert');
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const { once } = require('node:events');
 const fs = require('node:fs');
 const net = require('node:net');
+const os = require('node:os');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
 const { setTimeout: sleep } = require('node:timers/promises');
+const WebSocket = require('ws');
 const { Browsers, eventually, shot } = require('./support');
 
 const ROOT = path.join(__dirname, '../..');
@@ -32,14 +34,19 @@ async function freePorts(n) {
   }
 }
 
+const running = new Set();
+process.on('exit', () => {
+  for (const script of running) if (!script.how) script.child.kill('SIGTERM');
+});
+
 class Script {
-  constructor(...args) {
+  constructor(args, more = {}) {
     this.text = '';
-    const env = Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('MUSTER_')));
+    const env = { ...Object.fromEntries(Object.entries(process.env).filter(([k]) => !k.startsWith('MUSTER_'))), ...more };
     this.child = spawn(path.join(ROOT, 'scripts/cluster'), args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (part) => { this.text += part; });
     this.exited = once(this.child, 'close').then(([code, signal]) => (this.how = { code, signal }));
-    process.on('exit', () => this.how || this.child.kill('SIGTERM'));
+    running.add(this);
   }
 
   async says(pattern) {
@@ -67,7 +74,7 @@ before(async () => {
   if (skip) return;
   browsers = new Browsers();
   port = await freePorts(NODES + 1);
-  cluster = new Script('--port', String(port), String(NODES));
+  cluster = new Script(['--port', String(port), String(NODES)]);
   await cluster.says(/Ctrl-C/);
   nodes = new Map([...cluster.text.matchAll(/^ *node-\d +http:\/\/localhost:(\d+)\/ +pid (\d+)$/gm)].map((m) => [m[1], Number(m[2])]));
 }, LIMIT);
@@ -103,6 +110,34 @@ async function visit(name) {
   await page.waitForSelector('#state[data-state=connected]');
   await page.waitForSelector('.room:not([hidden]) .body:not([hidden])');
   return page;
+}
+
+/** A connection through the balancer: which node it came to, or why it didn't. */
+function arrival() {
+  return new Promise((done) => {
+    const ws = new WebSocket(`ws://127.0.0.1:${port}/app/demo-key?protocol=7`);
+    const end = (what) => {
+      ws.removeAllListeners().on('error', () => {}).terminate();
+      done(what);
+    };
+    ws.once('message', (text) => end(JSON.parse(JSON.parse(text).data).node));
+    ws.once('error', (e) => end(`error: ${e.message}`));
+    ws.once('close', (code) => end(`closed: ${code}`));
+  });
+}
+
+const answers = (nodePort) =>
+  new Promise((done) => {
+    const socket = net.connect(nodePort, '127.0.0.1', () => done(true)).on('error', () => done(false));
+    socket.on('connect', () => socket.destroy());
+  });
+
+/** A client that doesn't answer the close, so that its node goes on draining. */
+async function stubborn(nodePort) {
+  const socket = net.connect(nodePort, '127.0.0.1').on('error', () => {});
+  socket.write('GET /app/demo-key?protocol=7 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n');
+  await once(socket, 'data');
+  return socket;
 }
 
 let ada;
@@ -159,6 +194,27 @@ test('who comes now lands on a node that lives', { ...LIMIT, skip }, async () =>
   await eventually(() => count(ada), 2);
 });
 
+test('a node that stops (SIGTERM) gets nobody new while it drains, nobody is refused, and its page moves on unseen', { ...LIMIT, skip }, async () => {
+  const old = await nodeOf(bo);
+  const stays = await nodeOf(ada);
+  const stopping = Number(old.split(':').pop());
+  ada.told = [];
+  const before = await news(ada);
+  const holder = await stubborn(stopping);
+  process.kill(nodes.get(String(stopping)), 'SIGTERM');
+  await eventually(() => answers(stopping), false);
+  const came = []; // HAProxy itself finds out at its next health check
+  for (const end = Date.now() + 2500; Date.now() < end; await sleep(20)) came.push(arrival());
+  assert.ok(!cluster.text.includes('(status 0)'), 'it was draining all the time');
+  const where = [...new Set(await Promise.all(came))];
+  assert.deepStrictEqual(where, [stays]);
+  for (const page of [ada, bo]) await eventually(() => members(page), { Ada: `on ${stays}`, Bo: `on ${stays}` });
+  holder.destroy();
+  await cluster.says(/node-\d has ended \(status 0\); the others go on/);
+  assert.deepStrictEqual(ada.told, []);
+  assert.deepStrictEqual(await news(ada), before);
+});
+
 test('Ctrl-C tells the pages to reconnect (4200), and leaves nothing behind', { ...LIMIT, skip }, async () => {
   await ada.evaluate(() => {
     const { lost } = Connection.prototype;
@@ -168,7 +224,7 @@ test('Ctrl-C tells the pages to reconnect (4200), and leaves nothing behind', { 
     };
   });
   const all = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(cluster.child.pid)], { encoding: 'utf8' }).split('\n').filter((l) => /redis|haproxy|muster/.test(l));
-  assert.strictEqual(all.length, NODES - 1 + 2, all.join('\n'));
+  assert.strictEqual(all.length, NODES - 2 + 2, all.join('\n'));
   const folder = path.dirname(/redis-server.* unixsocket:(\S+)/.exec(all.join('\n'))[1]);
   assert.ok(fs.existsSync(folder));
 
@@ -187,8 +243,62 @@ test('Ctrl-C tells the pages to reconnect (4200), and leaves nothing behind', { 
 
 test('a port that is taken is named, and nothing is started', { ...LIMIT, skip }, async () => {
   const listener = await here(port + 2);
-  const script = new Script('--port', String(port));
+  const script = new Script(['--port', String(port)]);
   assert.deepStrictEqual(await script.exited, { code: 1, signal: null });
   assert.match(script.text, new RegExp(`^cluster: port ${port + 2} is taken`, 'm'));
   listener.close();
+});
+
+test('what it can\'t do it says before anything is started', { ...LIMIT, skip }, async () => {
+  const wrong = [
+    [['--port'], '--port needs a port'],
+    [['--port', 'http'], 'http is no port'],
+    [['--port', '65536'], '65536 is no port'],
+    [['--node-port', '65534', '3'], 'there are no 3 ports from 65534 on'],
+    [['--port', '12002', '--node-port', '12000'], "the balancer's port 12002 is among the nodes' (12000 to 12002)"],
+    [['0'], 'how many nodes? A number from 1 to 16, not 0 (--help)'],
+    [['17'], 'how many nodes? A number from 1 to 16, not 17 (--help)'],
+    [['--fast'], 'how many nodes? A number from 1 to 16, not --fast (--help)'],
+  ];
+  for (const [args, words] of wrong) {
+    const script = new Script(args);
+    assert.deepStrictEqual(await script.exited, { code: 1, signal: null }, args.join(' '));
+    assert.strictEqual(script.text, `cluster: ${words}\n`);
+  }
+});
+
+test('a program that is missing is named, with the way to get it', { ...LIMIT, skip }, async () => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'muster-path-'));
+  for (const name of ['bash', 'dirname', 'seq']) fs.symlinkSync(execFileSync('/bin/sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), path.join(dir, name));
+  fs.symlinkSync('/bin/sh', path.join(dir, 'sh'));
+  fs.symlinkSync('/usr/bin/env', path.join(dir, 'env'));
+  const script = new Script(['--port', String(await freePorts(NODES + 1))], { PATH: dir, NO_INSTALL: '1' });
+  assert.deepStrictEqual(await script.exited, { code: 1, signal: null });
+  assert.strictEqual(script.text, "cluster: redis-server isn't here (scripts/install-deps --print cluster lists the packages)\n");
+  fs.rmSync(dir, { recursive: true });
+});
+
+test('SIGTERM while it starts ends it and all that it had started', { ...LIMIT, skip }, async () => {
+  const first = await freePorts(NODES + 1);
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'muster-test-'));
+  const script = new Script(['--port', String(first)], { TMPDIR: dir });
+  const log = path.join(ROOT, 'build/cluster', String(first), 'node-1.log');
+  while (!fs.existsSync(log)) await sleep(5);
+  script.child.kill('SIGTERM');
+  assert.deepStrictEqual(await script.exited, { code: 0, signal: null }, script.text);
+  assert.ok(!script.text.includes('balancer'), 'it had started');
+  assert.ok(!execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' }).includes(dir), 'Redis or HAProxy runs');
+  fs.rmdirSync(dir); // is empty
+  for (let i = 0; i <= NODES; i++) {
+    const listener = await here(first + i);
+    assert.ok(listener, `port ${first + i} is taken`);
+    listener.close();
+  }
+});
+
+test('conf/haproxy.cfg is one that HAProxy takes as it is', { ...LIMIT, skip }, () => {
+  const { status, stdout, stderr } = spawnSync('haproxy', ['-c', '-f', path.join(ROOT, 'conf/haproxy.cfg')], { encoding: 'utf8', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
+  assert.strictEqual(status, 0, stderr);
+  const complaints = `${stdout}${stderr}`.split('\n').filter((l) => /WARNING|ALERT/.test(l) && !/could not resolve address 'muster-\d'/.test(l));
+  assert.deepStrictEqual(complaints, []);
 });
