@@ -185,15 +185,17 @@ static inline void fanout_report(struct fanout *f, const struct usage *u,
     printf("fanout subscribers=%u publishers=%u frame_bytes=%u events=%" PRIu64
            " deliveries=%" PRIu64 " lost=%" PRIu64 " misordered=%" PRIu64
            " wrong=%" PRIu64 " one_order=%s seconds=%.3f server_cpu_ns_per_delivery=%.1f"
-           " redis_cpu_us_per_event=%.2f second_server_cpu_us_per_s=%.1f"
+           " deliveries_per_second=%.0f redis_cpu_us_per_event=%.2f "
+           "third_server_cpu_us_per_s=%.1f"
            " client_cpu_ns_per_delivery=%.1f segments_per_delivery=%.4f p50_us=%.0f"
            " p99_us=%.0f others_percent=%.0f\n",
            f->o->clients, f->o->publishers, f->o->size, f->published, a->deliveries,
            a->lost, a->misordered, a->wrong,
            audience_one_order(a, f->o->clients) ? "yes" : "no", (double)u->wall / 1e9,
            (double)u->peer_cpu / each,
+           (double)a->deliveries * 1e9 / (double)(u->wall ? u->wall : 1),
            (double)u->redis_cpu / 1e3 / (double)(f->published ? f->published : 1),
-           (double)u->second_cpu * 1e6 / (double)(u->wall ? u->wall : 1),
+           (double)u->third_cpu * 1e6 / (double)(u->wall ? u->wall : 1),
            (double)u->cpu / each, (double)segments / each, latency_us(&a->latency, 50),
            latency_us(&a->latency, 99), usage_others_percent(u));
 }

@@ -17,6 +17,7 @@
 #include "test/load/options.h"
 #include "test/load/rawaccept.h"
 #include "test/load/rawlimit.h"
+#include "test/load/resubscribe.h"
 
 struct command {
     const char *name;
@@ -24,8 +25,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"fanout", fanout_run},      {"rawlimit", raw_run}, {"idle", idle_run},
-    {"rawaccept", acceptor_run}, {"join", join_run},    {"http", http_run},
+    {"fanout", fanout_run},           {"rawlimit", raw_run}, {"idle", idle_run},
+    {"rawaccept", acceptor_run},      {"join", join_run},    {"http", http_run},
+    {"resubscribe", resubscribe_run},
 };
 
 static const struct command *find_command(const char *name)
@@ -60,6 +62,7 @@ int main(int argc, char **argv)
         .size = 200,
         .room = 50,
         .rounds = 10,
+        .channels = 100000,
         .window = 64,
         .sources = 8,
         .timeout = 120,

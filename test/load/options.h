@@ -15,7 +15,7 @@
 
 #include "test/load/process.h"
 
-enum { TARGETS_MAX = PROCESSES_MAX };
+enum { TARGETS_MAX = 2 };
 
 /* Where a server listens. */
 struct target {
@@ -29,6 +29,7 @@ struct options {
     const char *key, *secret;
     const char *app;     /* http: the app's id */
     const char *channel; /* of fanout */
+    const char *redis;   /* resubscribe: Redis's Unix socket; NULL */
     struct processes
         pids; /* of the targets; CPU and memory are reported of those known */
     unsigned n_pids;
@@ -40,6 +41,7 @@ struct options {
     unsigned size;    /* bytes of a delivered frame, WebSocket head included */
     unsigned room;    /* users of a room */
     unsigned rounds;  /* of churn */
+    unsigned channels;
     unsigned window;  /* handshakes in flight */
     unsigned sources; /* loopback addresses to connect from */
     unsigned sndbuf;  /* rawlimit: SO_SNDBUF in KiB, 0: the kernel's */
@@ -60,6 +62,8 @@ static inline void options_help(FILE *to)
         "  join      users joining, churning and leaving presence channels\n"
         "  http      events POSTed to the HTTP API on kept connections, all of them\n"
         "            heard by the subscribers\n"
+        "  resubscribe  cuts a node's links to Redis while its clients hold many "
+        "channels\n"
         "options:\n"
         "  --url URL        ws://host:port[/prefix] (ws://127.0.0.1:6001); given twice:\n"
         "                   fanout and join spread over two nodes of one cluster\n"
@@ -67,9 +71,11 @@ static inline void options_help(FILE *to)
         "  --secret S       the app's secret\n"
         "  --app ID         http: the app's id (bench)\n"
         "  --pid PID        the server's process, to report its CPU time and memory;\n"
-        "                   of two nodes, twice, in the order of the URLs\n"
-        "  --redis-pid PID  fanout, join: of the Redis between them, to report its CPU "
-        "time\n"
+        "                   of two nodes, twice, in the order of the URLs; fanout: "
+        "the third\n"
+        "                   one's, a node without clients, is reported by itself\n"
+        "  --redis-pid PID  of the Redis between them, to report its CPU time\n"
+        "  --redis PATH     resubscribe: that Redis's Unix socket\n"
         "  --kill           join: kill -9 the second node once all have joined, instead "
         "of\n"
         "                   leaving, and time the removals\n"
@@ -88,6 +94,7 @@ static inline void options_help(FILE *to)
         "  --size N         bytes of a delivered frame with its WebSocket head (200)\n"
         "  --room N         join: users of a room (50)\n"
         "  --rounds N       join: rounds of churn (10)\n"
+        "  --channels N     resubscribe: of all clients together (100000)\n"
         "  --window N       handshakes in flight (64)\n"
         "  --sources N      connect from so many 127.0.0.x addresses (8)\n"
         "  --sndbuf KIB     rawlimit: SO_SNDBUF of the sender (0: the kernel's own)\n"
@@ -149,6 +156,8 @@ static inline unsigned *options_place(struct options *o, int letter)
         return &o->room;
     case 'x':
         return &o->rounds;
+    case 'C':
+        return &o->channels;
     case 'w':
         return &o->window;
     case 'a':
@@ -191,6 +200,9 @@ static inline bool options_take(struct options *o, int letter, const char *value
         return true;
     case 'c':
         o->channel = value;
+        return true;
+    case 'S':
+        o->redis = value;
         return true;
     case 'o':
         o->one_by_one = true;
@@ -237,17 +249,14 @@ static inline const char *options_check(const struct options *o)
 static inline bool options_parse(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"url", 1, 0, 'u'},        {"key", 1, 0, 'k'},
-        {"secret", 1, 0, 'K'},     {"pid", 1, 0, 'p'},
-        {"app", 1, 0, 'A'},        {"channel", 1, 0, 'c'},
-        {"clients", 1, 0, 'n'},    {"publishers", 1, 0, 'P'},
-        {"rate", 1, 0, 'r'},       {"burst", 1, 0, 'b'},
-        {"seconds", 1, 0, 's'},    {"size", 1, 0, 'z'},
-        {"room", 1, 0, 'R'},       {"rounds", 1, 0, 'x'},
-        {"window", 1, 0, 'w'},     {"sources", 1, 0, 'a'},
-        {"sndbuf", 1, 0, 'B'},     {"timeout", 1, 0, 't'},
-        {"one-by-one", 0, 0, 'o'}, {"redis-pid", 1, 0, 'd'},
-        {"kill", 0, 0, 'X'},       {0, 0, 0, 0},
+        {"url", 1, 0, 'u'},        {"key", 1, 0, 'k'},        {"secret", 1, 0, 'K'},
+        {"pid", 1, 0, 'p'},        {"app", 1, 0, 'A'},        {"channel", 1, 0, 'c'},
+        {"clients", 1, 0, 'n'},    {"publishers", 1, 0, 'P'}, {"rate", 1, 0, 'r'},
+        {"burst", 1, 0, 'b'},      {"seconds", 1, 0, 's'},    {"size", 1, 0, 'z'},
+        {"room", 1, 0, 'R'},       {"rounds", 1, 0, 'x'},     {"window", 1, 0, 'w'},
+        {"sources", 1, 0, 'a'},    {"sndbuf", 1, 0, 'B'},     {"timeout", 1, 0, 't'},
+        {"one-by-one", 0, 0, 'o'}, {"redis-pid", 1, 0, 'd'},  {"kill", 0, 0, 'X'},
+        {"redis", 1, 0, 'S'},      {"channels", 1, 0, 'C'},   {0, 0, 0, 0},
     };
     const char *wrong;
     int letter, which;

@@ -3,6 +3,7 @@
 #ifndef MUSTER_LOAD_PROCESS_H
 #define MUSTER_LOAD_PROCESS_H
 
+#include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,39 @@ static inline uint64_t process_cpu_ns(pid_t pid)
         clock_gettime(clock, &t) != 0)
         return 0;
     return ns_of(t);
+}
+
+/** CPU time of the thread of pid that is called so, in ns; 0 where there is none. */
+static inline uint64_t thread_cpu_ns(pid_t pid, const char *name)
+{
+    char path[300];
+    unsigned long long ns = 0;
+    struct dirent *task;
+    DIR *tasks;
+
+    snprintf(path, sizeof path, "/proc/%ld/task", (long)pid);
+    tasks = opendir(path);
+    while (tasks && ns == 0 && (task = readdir(tasks))) {
+        char comm[32] = "";
+        FILE *f;
+
+        snprintf(path, sizeof path, "/proc/%ld/task/%.20s/comm", (long)pid, task->d_name);
+        f = fopen(path, "re");
+        if (!f)
+            continue;
+        if (fscanf(f, "%31s", comm) == 1 && strcmp(comm, name) == 0) {
+            snprintf(path, sizeof path, "/proc/%ld/task/%.20s/schedstat", (long)pid,
+                     task->d_name);
+            f = freopen(path, "re", f);
+            if (f && fscanf(f, "%llu", &ns) != 1)
+                ns = 0;
+        }
+        if (f)
+            fclose(f);
+    }
+    if (tasks)
+        closedir(tasks);
+    return ns;
 }
 
 static inline uint64_t own_cpu_ns(void)
@@ -83,10 +117,10 @@ static inline uint64_t machine_cpu_ns(void)
                          (NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-enum { PROCESSES_MAX = 2 };
+enum { PROCESSES_MAX = 3 };
 
-/* The other side: servers, and the Redis between them; 0 where there is none, or where it
- * isn't known. */
+/* The other side: servers (the third is one that no client is on), and the Redis between
+ * them; 0 where there is none, or where it isn't known. */
 struct processes {
     pid_t servers[PROCESSES_MAX], redis;
 };
@@ -95,21 +129,19 @@ struct processes {
 struct usage {
     struct processes peers;
     uint64_t wall, cpu, peer_cpu, redis_cpu, machine_cpu;
-    uint64_t second_cpu; /* the second server's, part of peer_cpu */
+    uint64_t third_cpu; /* the third server's, no part of peer_cpu */
 };
 
 static inline struct usage usage_start(struct processes peers)
 {
-    uint64_t second = process_cpu_ns(peers.servers[1]);
-
     return (struct usage){
         .peers = peers,
         .wall = now_ns(),
         .cpu = own_cpu_ns(),
-        .peer_cpu = process_cpu_ns(peers.servers[0]) + second,
+        .peer_cpu = process_cpu_ns(peers.servers[0]) + process_cpu_ns(peers.servers[1]),
         .redis_cpu = process_cpu_ns(peers.redis),
         .machine_cpu = machine_cpu_ns(),
-        .second_cpu = second,
+        .third_cpu = process_cpu_ns(peers.servers[2]),
     };
 }
 
@@ -123,14 +155,14 @@ static inline struct usage usage_since(const struct usage *u)
     now.peer_cpu -= u->peer_cpu;
     now.redis_cpu -= u->redis_cpu;
     now.machine_cpu -= u->machine_cpu;
-    now.second_cpu -= u->second_cpu;
+    now.third_cpu -= u->third_cpu;
     return now;
 }
 
 /** The share of this machine's CPUs that went to none of them: the noise. */
 static inline double usage_others_percent(const struct usage *u)
 {
-    double sides = (double)u->cpu + (double)u->peer_cpu + (double)u->redis_cpu;
+    double sides = (double)u->cpu + (double)(u->peer_cpu + u->third_cpu + u->redis_cpu);
     double others = (double)u->machine_cpu - sides;
     double all = (double)u->wall * (double)sysconf(_SC_NPROCESSORS_ONLN);
 
