@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "server/base/hostport.h"
+
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 static bool only(const char *text, const char *allowed)
@@ -35,6 +37,18 @@ const char *check_secret(const char *text)
 const char *check_host(const char *text)
 {
     return only(text, ALNUM "-_.:%") ? NULL : "must be an address or a host name";
+}
+
+const char *check_hostport(const char *text)
+{
+    struct hostport to;
+
+    return hostport_read(text, &to) ? NULL : "must be host:port or [IPv6 address]:port";
+}
+
+const char *check_master_name(const char *text)
+{
+    return only(text, ALNUM "-_.") ? NULL : "may hold only letters, digits and -_.";
 }
 
 static bool has_dot_segment(const char *path)

@@ -9,6 +9,10 @@ const char *check_token(const char *text);
 const char *check_secret(const char *text);
 /** An address or host name to listen on. */
 const char *check_host(const char *text);
+/** "host:port", "[IPv6 address]:port". */
+const char *check_hostport(const char *text);
+/** A master's name as Sentinel takes it. */
+const char *check_master_name(const char *text);
 /** Nothing, or an absolute URL path without a slash at its end. */
 const char *check_path_prefix(const char *text);
 /** A host pattern of allowed_origins: example.com, *.example.com, localhost:3000,

@@ -78,6 +78,39 @@ static void warn_about_snapshots(struct load *l)
     }
 }
 
+/* Which Redis: two answers to that are none. A host or port that is the default may well
+ * stand there. */
+static void check_redis(struct load *l)
+{
+    const struct conf_redis *redis = &l->conf->redis;
+    const struct place at = {l->conf->source, 0};
+    const char *other = NULL;
+
+    if (l->conf->adapter_driver != CONF_ADAPTER_REDIS)
+        return;
+    if (!redis->n_sentinels) {
+        if (*redis->master_name)
+            report_error(l->r, at, "adapter.redis.master_name",
+                         "needs adapter.redis.sentinels, which knows where it is");
+        return;
+    }
+    if (!*redis->master_name)
+        report_error(l->r, at, "adapter.redis.sentinels",
+                     "needs adapter.redis.master_name, what they call the master");
+    if (*redis->unix_socket)
+        other = "unix_socket";
+    else if (strcmp(redis->host, conf_key_find("adapter.redis.host")->initial) != 0)
+        other = "host";
+    else if (redis->port !=
+             strtoul(conf_key_find("adapter.redis.port")->initial, NULL, 10))
+        other = "port";
+    if (other)
+        report_error(l->r, at, "adapter.redis.sentinels",
+                     "doesn't go together with adapter.redis.%s: the sentinels say where "
+                     "the master is",
+                     other);
+}
+
 static void build_node(struct load *l, const struct node **apps)
 {
     apply_defaults(l->conf, "", l->r);
@@ -85,6 +118,7 @@ static void build_node(struct load *l, const struct node **apps)
         set_host(l, "127.0.0.1");
     *apps = l->root.type == NODE_GROUP ? apply_file(l->conf, &l->root, l->r) : NULL;
     env_apply(l->conf, l->environment, l->r);
+    check_redis(l);
 }
 
 static void build_apps(struct load *l, const struct node *list)

@@ -64,9 +64,13 @@ struct conf_redis {
     char *password;    /* a secret; "": none */
     unsigned db;
     char *prefix;
-    bool tls;
-    char *tls_ca;   /* "": the system's */
-    char *tls_cert; /* "": none, as its key */
+    char **sentinels; /* "host:port" each; none: host and port, or the socket */
+    size_t n_sentinels;
+    char *master_name; /* as the sentinels call it; "" only where there are none */
+    char *sentinel_username, *sentinel_password; /* as those above, of the sentinels */
+    bool tls;                                    /* to the sentinels, too */
+    char *tls_ca;                                /* "": the system's */
+    char *tls_cert;                              /* "": none, as its key */
     char *tls_key;
     bool required; /* to start */
 };

@@ -37,6 +37,7 @@ COUNT_FOLLOWS(struct conf_app, allowed_origins, n_allowed_origins);
 COUNT_FOLLOWS(struct conf_app, webhooks, n_webhooks);
 COUNT_FOLLOWS(struct conf_webhook, headers, n_headers);
 COUNT_FOLLOWS(struct conf, cors_allowed_origins, n_cors_allowed_origins);
+COUNT_FOLLOWS(struct conf, redis.sentinels, redis.n_sentinels);
 
 #define NODE(field) .offset = offsetof(struct conf, field)
 #define APP(field) .offset = offsetof(struct conf_app, field)
@@ -127,8 +128,19 @@ const struct conf_key conf_keys[] = {
     {"adapter.redis.prefix", STRING, NULL, "muster:", 0, 64, NODE(redis.prefix),
      .check = check_key_prefix,
      .help = "What keys and pub/sub channels begin with; one of its own per cluster."},
+    {"adapter.redis.sentinels", LIST, NULL, "", 1, 270, NODE(redis.sentinels),
+     .check = check_hostport,
+     .help = "host:port of each Sentinel, instead of host, port and unix_socket."},
+    {"adapter.redis.master_name", STRING, NULL, "", 0, 128, NODE(redis.master_name),
+     .check = check_master_name, .help = "What the Sentinels call the master."},
+    {"adapter.redis.sentinel_username", STRING, NULL, "", 0, 256,
+     NODE(redis.sentinel_username), .check = check_secret,
+     .help = "ACL user at the Sentinels; none: their default user."},
+    {"adapter.redis.sentinel_password", STRING, NULL, "", 0, 512,
+     NODE(redis.sentinel_password), .check = check_secret,
+     .help = "The password there; none: no AUTH."},
     {"adapter.redis.tls", BOOL, NULL, "false", 0, 0, NODE(redis.tls),
-     .help = "Encrypt the connection; needs a build with hiredis 1.0 or later."},
+     .help = "Encrypt it, to Sentinels too; needs a build with hiredis 1.0 or later."},
     {"adapter.redis.tls_ca", STRING, NULL, "", 0, 1024, NODE(redis.tls_ca),
      .check = check_path,
      .help = "File of the authorities that sign for Redis; none: the system's."},

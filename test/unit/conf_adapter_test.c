@@ -71,6 +71,87 @@ static void the_password_is_told_in_no_message(void **state)
     assert_refused(l, "adapter.redis.password: must not hold control bytes");
 }
 
+#define REDIS(settings) "{\"adapter\":{\"driver\":\"redis\",\"redis\":{" settings "}}}"
+#define SENTINELS "\"sentinels\":[\"a:1\"]"
+
+static struct loaded load_redis(const char *json)
+{
+    return load(json, TEXT_JSON, "c", no_environment);
+}
+
+static void sentinels_are_set_by_a_file_and_by_variables(void **state)
+{
+    static const char *const environment[] = {
+        "MUSTER_ADAPTER_REDIS_SENTINELS=a.example:26379, [fd00::7]:5000",
+        "MUSTER_ADAPTER_REDIS_MASTER_NAME=main",
+        "MUSTER_ADAPTER_REDIS_SENTINEL_PASSWORD=s", NULL};
+    struct loaded l = load("adapter: { driver = \"redis\"; redis: { sentinel_username = "
+                           "\"u\"; host = \"127.0.0.1\"; port = 6379; }; };",
+                           TEXT_LIBCONFIG, "c", environment);
+
+    (void)state;
+    assert_int_equal(l.err, ERR_NONE);
+    assert_int_equal(l.conf->redis.n_sentinels, 2);
+    assert_string_equal(l.conf->redis.sentinels[0], "a.example:26379");
+    assert_string_equal(l.conf->redis.sentinels[1], "[fd00::7]:5000");
+    assert_string_equal(l.conf->redis.master_name, "main");
+    assert_string_equal(l.conf->redis.sentinel_username, "u");
+    assert_string_equal(l.conf->redis.sentinel_password, "s");
+    loaded_fini(&l);
+}
+
+static void a_sentinel_is_a_host_and_a_port(void **state)
+{
+    static const char *const wrong[] = {
+        "a",     "a:",    "a:0",   ":1",     "a:65536", "::1:1", "[::1]",      "a:1x",
+        "[a]:1", "a b:1", "a:1:2", "[::1]1", "[]:1",    "a:-1",  "redis://a:1"};
+    char json[128];
+
+    (void)state;
+    assert_null(check_hostport("10.0.0.1:26379"));
+    assert_null(check_hostport("[::ffff:10.0.0.1]:1"));
+    assert_null(check_hostport("sentinel-0.redis.svc:65535"));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(json, sizeof json,
+                 REDIS("\"sentinels\":[\"b:1\",\"%s\"],\"master_name\":\"m\""), wrong[i]);
+        assert_refused(load_redis(json), "adapter.redis.sentinels: must be host:port");
+    }
+}
+
+static void sentinels_and_the_masters_name_belong_together(void **state)
+{
+    (void)state;
+    assert_refused(load_redis(REDIS(SENTINELS)),
+                   "adapter.redis.sentinels: needs adapter.redis.master_name");
+    assert_refused(load_redis(REDIS("\"master_name\":\"m\"")),
+                   "adapter.redis.master_name: needs adapter.redis.sentinels");
+    assert_refused(load_redis(REDIS(SENTINELS ",\"master_name\":\"a b\"")),
+                   "adapter.redis.master_name: may hold only");
+}
+
+static void sentinels_and_an_address_do_not_go_together(void **state)
+{
+    (void)state;
+    assert_refused(
+        load_redis(REDIS(SENTINELS ",\"master_name\":\"m\",\"host\":\"b\"")),
+        "adapter.redis.sentinels: doesn't go together with adapter.redis.host");
+    assert_refused(
+        load_redis(REDIS(SENTINELS ",\"master_name\":\"m\",\"port\":6380")),
+        "adapter.redis.sentinels: doesn't go together with adapter.redis.port");
+    assert_refused(
+        load_redis(REDIS(SENTINELS ",\"master_name\":\"m\",\"unix_socket\":\"/s\"")),
+        "adapter.redis.sentinels: doesn't go together with adapter.redis.unix_socket");
+}
+
+static void the_sentinels_password_is_told_in_no_message(void **state)
+{
+    struct loaded l = load_redis(REDIS("\"sentinel_password\":\"hush\\u0001\""));
+
+    (void)state;
+    assert_null(strstr(l.problems.p, "hush"));
+    assert_refused(l, "adapter.redis.sentinel_password: must not hold control bytes");
+}
+
 /* Keys are `{px<k>}<letter>:<app>:<channel>`: a colon in an app's id would make two names
  * one. */
 static void an_apps_id_has_no_colon(void **state)
@@ -87,6 +168,11 @@ int main(void)
         TEST(redis_is_set_by_a_file_and_by_variables),
         TEST(what_is_wrong_is_named_with_what_was_meant),
         TEST(the_password_is_told_in_no_message),
+        TEST(sentinels_are_set_by_a_file_and_by_variables),
+        TEST(a_sentinel_is_a_host_and_a_port),
+        TEST(sentinels_and_the_masters_name_belong_together),
+        TEST(sentinels_and_an_address_do_not_go_together),
+        TEST(the_sentinels_password_is_told_in_no_message),
         TEST(an_apps_id_has_no_colon),
     };
 

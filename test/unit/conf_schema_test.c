@@ -34,7 +34,7 @@ struct sample {
 static const char *good_text(const struct conf_key *key)
 {
     static const char *const texts[] = {"sample", "/sample", "https://sample",
-                                        "X-Sample: sample"};
+                                        "X-Sample: sample", "sample:1"};
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         if (!key->check || !key->check(texts[i]))
