@@ -98,7 +98,8 @@ static bool is_too_old(struct slice version)
            (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR));
 }
 
-static enum boot_verdict judge_info(const redisReply *reply, struct buf *why)
+static enum boot_verdict judge_info(const redisReply *reply, bool by_sentinels,
+                                    struct buf *why)
 {
     struct slice info, version, policy, role;
 
@@ -119,11 +120,13 @@ static enum boot_verdict judge_info(const redisReply *reply, struct buf *why)
                  "maxmemory-policy is %.*s: presence would vanish under memory pressure "
                  "(set it to noeviction)",
                  SLICE_ARG(policy));
-    else if (role.p && !slice_is(role, "master"))
-        buf_addf(why, "role is %.*s: it must be the master", SLICE_ARG(role));
-    else
+    else if (!role.p || slice_is(role, "master"))
         return BOOT_FINE;
-    return BOOT_REFUSED;
+    if (why->n)
+        return BOOT_REFUSED;
+    buf_addf(why, "role is %.*s: it must be the master%s", SLICE_ARG(role),
+             by_sentinels ? ", as adapter.redis.sentinels say it is" : "");
+    return by_sentinels ? BOOT_LATER : BOOT_REFUSED;
 }
 
 static enum boot_verdict judge_partitions(const redisReply *reply, struct buf *why)
@@ -142,14 +145,15 @@ static enum boot_verdict judge_partitions(const redisReply *reply, struct buf *w
     return BOOT_REFUSED;
 }
 
-enum boot_verdict redis_boot_judge(enum boot_step step, unsigned script,
+enum boot_verdict redis_boot_judge(const struct redis_link_conf *conf,
+                                   enum boot_step step, unsigned script,
                                    const redisReply *reply, struct buf *why)
 {
     struct slice text;
 
     switch (step) {
     case BOOT_INFO:
-        return judge_info(reply, why);
+        return judge_info(reply, conf->n_sentinels > 0, why);
     case BOOT_PARTITIONS:
         return judge_partitions(reply, why);
     case BOOT_SCRIPT:

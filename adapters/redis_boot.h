@@ -24,8 +24,10 @@ enum boot_verdict {
     BOOT_LATER,   /* it isn't ready yet */
 };
 
-/** Judges the answer to a step. *why: what is wrong, naming it. */
-enum boot_verdict redis_boot_judge(enum boot_step step, unsigned script,
+/** Judges the answer to a step. *why: what is wrong, naming it. A replica is BOOT_LATER
+ * where sentinels have named it: they will come to know better. */
+enum boot_verdict redis_boot_judge(const struct redis_link_conf *conf,
+                                   enum boot_step step, unsigned script,
                                    const redisReply *reply, struct buf *why);
 /** Judges an error reply during the boot: those that pass by themselves are BOOT_LATER.
  */

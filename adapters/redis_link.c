@@ -254,6 +254,7 @@ void redis_link_free(struct redis_link *l)
     drain(l); /* of one that was never started */
     if (l->resolver)
         resolver_free(l->resolver);
+    sentinels_free(l->sentinels);
     redis_tls_free(l->tls);
     redis_subs_free(l->subs);
     for (struct link_note *n = l->notes; n; n = next) {

@@ -27,7 +27,7 @@
 
 struct redis_link;
 
-/* Strings are borrowed until redis_link_free; none is NULL. */
+/* Strings are borrowed until redis_link_free; none is NULL, where it is used. */
 struct redis_link_conf {
     const char *host; /* name or address */
     unsigned port;
@@ -35,8 +35,14 @@ struct redis_link_conf {
     const char *username;    /* "": Redis's default user */
     const char *password;    /* a secret; "": none */
     unsigned db;
-    bool tls;
+    bool tls; /* to the sentinels, too */
     struct tls_client_files tls_files; /* with tls only; they may be NULL */
+    /* "host:port" each, all good (server/base/hostport.h); none: the above. They say
+     * where the master is; host, port and unix_socket aren't used then. */
+    char *const *sentinels;
+    size_t n_sentinels;
+    const char *master_name; /* this and the next ones: only with sentinels */
+    const char *sentinel_username, *sentinel_password; /* "": none */
 };
 
 /* Called on the link's thread. */

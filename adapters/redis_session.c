@@ -6,6 +6,10 @@
  * itself, so that there is always something. What this thread slept through (the process
  * was stopped) counts for neither.
  *
+ * With sentinels, each attempt begins with asking them, and they are asked on while it is
+ * up: a master that was cut off from the others may be well and alive to this node, and
+ * would keep it apart from the rest of the cluster.
+ *
  * Sessions that fall, one after another, soon after they are up and by what Redis
  * answers, are no way to it, though each of their beginnings is fine: some command gets
  * an error every time (a key of the wrong type, a right that is missing). Then the links
@@ -13,6 +17,7 @@
  * come as seldom as without a Redis. */
 #include "adapters/redis_session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/base/log.h"
@@ -72,8 +77,9 @@ static void first_outcome(struct redis_link *l, enum link_outcome outcome)
 
 static void connect_to(struct redis_link *l, const char *address)
 {
-    const struct redis_target to = {l->conf->unix_socket, address, l->conf->port, l->tls,
-                                    l->conf->host};
+    const bool by_name = l->conf->n_sentinels > 0;
+    const struct redis_target to = {by_name ? "" : l->conf->unix_socket, address,
+                                    l->master.at.port, l->tls, l->master.at.host};
 
     l->state = SESSION_BOOTING;
     l->began = loop_now(l->loop);
@@ -94,23 +100,87 @@ static void resolved(void *context, const struct addresses *a)
     if (a->n) {
         connect_to(l, a->text[l->attempts % a->n]);
     } else {
-        buf_addf(&l->scratch, "%s: %s", l->conf->host, a->error);
+        buf_addf(&l->scratch, "%s: %s", l->master.at.host, a->error);
         session_fail(l, buf_cstr(&l->scratch), false);
         l->scratch.n = 0;
     }
 }
 
-void session_begin(struct redis_link *l)
+static void go_to(struct redis_link *l, const struct redis_master *m)
 {
-    if (*l->conf->unix_socket) {
-        connect_to(l, "");
-        return;
+    if (l->resolver && strcmp(l->master.at.host, m->at.host) != 0) {
+        resolver_free(l->resolver); /* it may be at the other name still */
+        l->resolver = NULL;
     }
+    l->master = *m;
     if (!l->resolver)
         l->resolver = resolver_alloc(l->loop, resolved, l);
     l->state = SESSION_RESOLVING;
     l->began = loop_now(l->loop);
-    resolver_start(l->resolver, l->conf->host);
+    resolver_start(l->resolver, l->master.at.host);
+}
+
+/* A link that is up, or on its way, to another master than the sentinels now name. Two
+ * that name different ones of the same epoch are settled by most. */
+static void move_to(struct redis_link *l, const struct sentinels_found *f)
+{
+    struct buf why = BUF_INIT;
+
+    if (f->master.epoch < l->master.epoch ||
+        (f->master.epoch == l->master.epoch && !f->by_most))
+        return;
+    buf_addf(&why, "the sentinels name another master: %s port %u", f->master.at.host,
+             f->master.at.port);
+    session_fail(l, buf_cstr(&why), false);
+    buf_fini(&why);
+}
+
+/* The end of a round of questions. News of another master end the wait for the next
+ * attempt. */
+static void found(void *context, const struct sentinels_found *f)
+{
+    struct redis_link *l = context;
+    bool same = redis_master_is_at(&f->master, &l->master);
+
+    if (l->failing)
+        return;
+    if (l->state == SESSION_ASKING && !f->master.at.port) {
+        session_fail(l, f->why, f->refused);
+    } else if (l->state == SESSION_ASKING ||
+               (l->state == SESSION_IDLE && f->master.at.port && !same)) {
+        loop_cancel(l->loop, &l->retry);
+        if (!same)
+            log_info("redis.master", "host=%s port=%u epoch=%llu", f->master.at.host,
+                     f->master.at.port, (unsigned long long)f->master.epoch);
+        go_to(l, &f->master);
+    } else if (l->state != SESSION_IDLE && f->master.at.port) {
+        if (same)
+            l->master.epoch = f->master.epoch;
+        else
+            move_to(l, f);
+    }
+}
+
+static void ask_sentinels(struct redis_link *l)
+{
+    if (!l->sentinels)
+        l->sentinels = sentinels_alloc(l->loop, l->conf, l->tls, found, l);
+    l->state = SESSION_ASKING;
+    sentinels_ask(l->sentinels);
+}
+
+void session_begin(struct redis_link *l)
+{
+    struct redis_master to = {{"", l->conf->port}, 0};
+
+    if (l->conf->n_sentinels) {
+        ask_sentinels(l);
+    } else if (*l->conf->unix_socket) {
+        connect_to(l, "");
+    } else {
+        snprintf(to.at.host, sizeof to.at.host, "%s", l->conf->host);
+        go_to(l, &to);
+    }
 }
 
 static void begin_again(void *context)
@@ -255,6 +325,8 @@ void session_tick(void *context)
         session_fail(l, "no answer in 5 s", false);
     if (l->state == SESSION_UP)
         traffic_probe(l);
+    if (l->sentinels && (l->state != SESSION_UP || l->degraded))
+        sentinels_ask(l->sentinels); /* sooner than by themselves */
     judge(l, now);
     if (l->sink->tick)
         l->sink->tick(l->context);

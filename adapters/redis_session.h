@@ -13,6 +13,7 @@
 #include "adapters/redis_conn.h"
 #include "adapters/redis_link.h"
 #include "adapters/redis_resolve.h"
+#include "adapters/redis_sentinel.h"
 #include "adapters/redis_subs.h"
 #include "adapters/redis_tls.h"
 #include "server/base/loop.h"
@@ -20,6 +21,7 @@
 
 enum session_state {
     SESSION_IDLE,      /* waits to try again */
+    SESSION_ASKING,    /* asks the sentinels for the master */
     SESSION_RESOLVING, /* asks for the host's addresses */
     SESSION_BOOTING,   /* connects, and asks what must be known first */
     SESSION_UP,
@@ -48,6 +50,8 @@ struct redis_link {
     struct loop_timer tick, retry;
     struct redis_tls *tls; /* NULL: plain */
     struct resolver *resolver;
+    struct sentinels *sentinels; /* NULL: none are configured */
+    struct redis_master master;  /* where this session, or the last one, goes */
 
     enum session_state state;
     uint64_t generation;  /* of this session once it is up, or of the last one */

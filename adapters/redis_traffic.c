@@ -106,7 +106,7 @@ static void booted(struct redis_command *c, redisReply *reply)
     const char *warning;
 
     if (reply) {
-        verdict = redis_boot_judge(o->step, o->script, reply, &why);
+        verdict = redis_boot_judge(l->conf, o->step, o->script, reply, &why);
         if (verdict != BOOT_FINE)
             session_fail(l, buf_cstr(&why), verdict == BOOT_REFUSED);
         warning = o->step == BOOT_INFO ? redis_boot_warning(reply) : NULL;

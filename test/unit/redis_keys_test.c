@@ -188,6 +188,8 @@ static void a_count_is_read_or_refused(void **state)
         assert_non_null(redis_message_decode(slice_of(bad[i]), &m));
 }
 
+static const struct redis_link_conf plain;
+
 static enum boot_verdict judge(const char *info, struct buf *why)
 {
     char text[256];
@@ -196,7 +198,7 @@ static enum boot_verdict judge(const char *info, struct buf *why)
     why->n = 0;
     snprintf(text, sizeof text, "# Server\r\nredis_version:7.0.15\r\n%s\r\n", info);
     r.len = strlen(text);
-    return redis_boot_judge(BOOT_INFO, 0, &r, why);
+    return redis_boot_judge(&plain, BOOT_INFO, 0, &r, why);
 }
 
 static void info_refuses_what_would_lose_presence(void **state)
@@ -229,11 +231,11 @@ static void an_old_redis_is_refused_by_its_version(void **state)
     struct buf why = BUF_INIT;
 
     (void)state;
-    assert_int_equal(redis_boot_judge(BOOT_INFO, 0, &r, &why), BOOT_REFUSED);
+    assert_int_equal(redis_boot_judge(&plain, BOOT_INFO, 0, &r, &why), BOOT_REFUSED);
     assert_non_null(strstr(buf_cstr(&why), "6.0.16"));
     memcpy(text, "redis_version:6.2.0\r\n", 21);
     why.n = 0;
-    assert_int_equal(redis_boot_judge(BOOT_INFO, 0, &r, &why), BOOT_FINE);
+    assert_int_equal(redis_boot_judge(&plain, BOOT_INFO, 0, &r, &why), BOOT_FINE);
     buf_fini(&why);
 }
 

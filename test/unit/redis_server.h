@@ -80,11 +80,14 @@ static inline void redis_server_kill(struct redis_server *s)
 
 static inline void redis_server_end(struct redis_server *s)
 {
+    static const char *const files[] = {"log", "dump.rdb"}; /* a replica's */
     char path[128];
 
     redis_server_kill(s);
-    snprintf(path, sizeof path, "%s/log", s->folder);
-    unlink(path);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", s->folder, files[i]);
+        unlink(path);
+    }
     rmdir(s->folder);
 }
 
