@@ -35,7 +35,7 @@ struct redis_link_conf {
     const char *username;    /* "": Redis's default user */
     const char *password;    /* a secret; "": none */
     unsigned db;
-    bool tls; /* to the sentinels, too */
+    bool tls;                          /* to the sentinels, too */
     struct tls_client_files tls_files; /* with tls only; they may be NULL */
     /* "host:port" each, all good (server/base/hostport.h); none: the above. They say
      * where the master is; host, port and unix_socket aren't used then. */
