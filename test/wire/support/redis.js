@@ -30,7 +30,7 @@ class Redis {
 
   async start() {
     const args = ['--port', '0', '--unixsocket', this.socket, '--save', '', '--appendonly', 'no', '--dir', this.dir, ...this.args];
-    this.child = spawn(PROGRAM, args, { stdio: 'ignore' });
+    this.child = spawn(PROGRAM, this.command || args, { stdio: 'ignore' });
     this.child.unref(); // the tests' end ends it
     running.add(this.child);
     this.exited = new Promise((done) => this.child.on('close', done));
