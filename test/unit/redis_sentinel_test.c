@@ -334,6 +334,31 @@ static void a_failover_is_followed(void **state)
     follow(*state, SIGKILL);
 }
 
+static void a_failover_that_is_ordered_is_followed(void **state)
+{
+    struct setting *s = *state;
+    redisContext *c;
+    redisReply *r;
+    uint64_t began;
+
+    add_other(s, true);
+    add_real(s, "");
+    real_sentinel_await(&world.real, true);
+    await_replication(&world.other);
+    start_and_wait(s);
+    usleep(1200000);
+    c = redisConnect("127.0.0.1", (int)world.real.port);
+    began = clock_ms();
+    r = redisCommand(c, "SENTINEL FAILOVER main");
+    assert_string_equal(r->str, "OK");
+    freeReplyObject(r);
+    redisFree(c);
+    wait_for(&s->heard, "up 2\n", 15000);
+    print_message("up at the new master %u ms after the order\n",
+                  (unsigned)(s->heard.up_at - began));
+    assert_talks_to(s, &world.other);
+}
+
 /* The sentinel takes it for dead after 0.5 s; silence would show after 5 s. */
 static void a_failover_from_a_frozen_master_is_followed(void **state)
 {
@@ -342,6 +367,47 @@ static void a_failover_from_a_frozen_master_is_followed(void **state)
     follow(s, SIGSTOP);
     assert_int_equal(said(&s->heard, "down the sentinels name another master"), 1);
 }
+
+#ifdef MUSTER_REDIS_TLS
+
+/* Both by TLS alone, the sentinel's own way to the master as well. */
+static void tls_holds_for_the_sentinels_and_the_master(void **state)
+{
+    struct setting *s = *state;
+    const char *folder = s->server.folder;
+    unsigned port = free_port(), sentinel_port = free_port();
+    char tls[512], certificate[96], more[640];
+
+    redis_server_certify(folder, "IP:127.0.0.1");
+    snprintf(certificate, sizeof certificate, "%s/cert", folder);
+    snprintf(more, sizeof more,
+             "--tls-port %u --tls-cert-file %s/cert --tls-key-file %s/key "
+             "--tls-ca-cert-file %s/cert --tls-auth-clients no",
+             port, folder, folder, folder);
+    redis_server_kill(&s->server);
+    s->server.port = 0;
+    redis_server_run(&s->server, more);
+    snprintf(tls, sizeof tls,
+             "port 0\ntls-port %u\ntls-replication yes\ntls-auth-clients no\n"
+             "tls-cert-file %s/cert\ntls-key-file %s/key\ntls-ca-cert-file %s/cert\n",
+             sentinel_port, folder, folder, folder);
+    real_sentinel_start(&world.real, port, 1, tls);
+    add_sentinel(s, sentinel_port);
+    usleep(500000);
+    s->conf.tls = true;
+    setenv("SSL_CERT_FILE", certificate, 1);
+    start_and_wait(s);
+    assert_talks_to(s, &s->server);
+    redis_link_stop(s->link);
+    redis_link_free(s->link);
+    s->link = NULL;
+    setenv("SSL_CERT_FILE", "/etc/hosts", 1);
+    s->heard.lines.n = 0;
+    assert_not_up(s, ERR_SYSTEM, "self-signed certificate");
+    unsetenv("SSL_CERT_FILE");
+}
+
+#endif
 
 #undef TEST
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_world, teardown_world)
@@ -362,7 +428,11 @@ int main(int argc, char **argv)
         TEST(a_healthy_link_follows_to_another_master),
         TEST(a_sentinel_that_forgets_epochs_moves_nobody),
         TEST(a_failover_is_followed),
+        TEST(a_failover_that_is_ordered_is_followed),
         TEST(a_failover_from_a_frozen_master_is_followed),
+#ifdef MUSTER_REDIS_TLS
+        TEST(tls_holds_for_the_sentinels_and_the_master),
+#endif
     };
 
     RUN("redis_sentinel", tests);

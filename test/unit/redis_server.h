@@ -80,15 +80,29 @@ static inline void redis_server_kill(struct redis_server *s)
 
 static inline void redis_server_end(struct redis_server *s)
 {
-    static const char *const files[] = {"log", "dump.rdb"}; /* a replica's */
+    static const char *const files[] = {"log", "cert", "key", "dump.rdb"};
     char path[128];
 
     redis_server_kill(s);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         snprintf(path, sizeof path, "%s/%s", s->folder, files[i]);
         unlink(path);
     }
     rmdir(s->folder);
+}
+
+/* Makes folder's cert and key, signed by itself, for that name ("DNS:…", "IP:…"). */
+static inline void redis_server_certify(const char *folder, const char *name)
+{
+    char command[512];
+
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
+             "-days 2 -subj /CN=test -addext subjectAltName=%s "
+             "-keyout %s/key -out %s/cert 2>/dev/null",
+             name, folder, folder);
+    if (system(command) != 0)
+        abort();
 }
 
 /* The answer (freeReplyObject). */

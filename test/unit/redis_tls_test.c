@@ -122,18 +122,6 @@ static unsigned free_port(void)
     return ntohs(a.sin_port);
 }
 
-static void make_certificate(const char *folder)
-{
-    char command[512];
-
-    snprintf(command, sizeof command,
-             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes "
-             "-days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost "
-             "-keyout %s/key -out %s/cert 2>/dev/null",
-             folder, folder);
-    assert_int_equal(system(command), 0);
-}
-
 static void the_certificate_must_be_known_and_bear_the_name(void **state)
 {
     struct redis_server server;
@@ -149,7 +137,7 @@ static void the_certificate_must_be_known_and_bear_the_name(void **state)
     (void)state;
     redis_server_start(&server, "");
     redis_server_kill(&server);
-    make_certificate(server.folder);
+    redis_server_certify(server.folder, "DNS:localhost");
     snprintf(certificate, sizeof certificate, "%s/cert", server.folder);
     snprintf(more, sizeof more,
              "--tls-port %u --tls-cert-file %s/cert --tls-key-file %s/key "
@@ -173,9 +161,6 @@ static void the_certificate_must_be_known_and_bear_the_name(void **state)
     unsetenv("SSL_CERT_FILE");
     conf.tls = false; /* plain words to a TLS port */
     assert_int_equal(start_link(&conf, &why), ERR_SYSTEM);
-    unlink(certificate);
-    snprintf(certificate, sizeof certificate, "%s/key", server.folder);
-    unlink(certificate);
     redis_server_end(&server);
     buf_fini(&why);
 }
