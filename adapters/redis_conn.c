@@ -27,6 +27,7 @@ struct redis_conn {
     struct loop_io io;
     unsigned watched; /* enum loop_events */
     bool connected;
+    bool has_heard; /* a reply, whatever it says */
     bool is_lost;
 };
 
@@ -42,10 +43,12 @@ static void lose(struct redis_conn *c, const char *why)
 /* hiredis's own words: "Server closed the connection", or errno's. */
 static void lose_by_library(struct redis_conn *c)
 {
-    const char *distrust = redis_tls_distrust(c->session);
+    const char *why = redis_tls_distrust(c->session);
 
-    if (distrust)
-        lose(c, distrust);
+    if (!why && !c->has_heard)
+        why = redis_tls_dismissal(c->session);
+    if (why)
+        lose(c, why);
     else
         lose(c, c->redis->errstr[0] ? c->redis->errstr : "the connection failed");
 }
@@ -67,6 +70,7 @@ static void read_replies(struct redis_conn *c)
         }
         if (!reply)
             return;
+        c->has_heard = true;
         c->events->reply(c->context, reply);
     }
 }

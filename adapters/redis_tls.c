@@ -22,6 +22,14 @@ const char *redis_tls_distrust(const struct ssl_st *session)
     return session ? tls_client_distrust(session) : NULL;
 }
 
+const char *redis_tls_dismissal(const struct ssl_st *session)
+{
+    if (!session || !tls_client_was_asked(session))
+        return NULL;
+    return "Redis asked for a certificate (tls_cert) that it trusts, and closed the "
+           "connection";
+}
+
 enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
                          struct ssl_st **session, const char **why)
 {
@@ -65,6 +73,12 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
 }
 
 const char *redis_tls_distrust(const struct ssl_st *session)
+{
+    (void)session;
+    return NULL;
+}
+
+const char *redis_tls_dismissal(const struct ssl_st *session)
 {
     (void)session;
     return NULL;

@@ -23,5 +23,8 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
                          struct ssl_st **session, const char **why) MUST_CHECK;
 /** What is wrong with the server's certificate, or NULL; session may be NULL. */
 const char *redis_tls_distrust(const struct ssl_st *session);
+/** Why the server may have ended it before its first reply, or NULL: its alert is mostly
+ * lost with the connection, and "reset" says nothing. session may be NULL. */
+const char *redis_tls_dismissal(const struct ssl_st *session);
 
 #endif

@@ -47,9 +47,18 @@ static int no_passphrase(char *buffer, int size, int writing, void *context)
     return 0;
 }
 
+/* Called when the other side asks for one. The session's own pointer, of no use to
+ * anybody else, says so. */
+static int asked(SSL *ssl, void *context)
+{
+    (void)context;
+    return SSL_set_app_data(ssl, ssl);
+}
+
 static bool show(SSL_CTX *ctx, const struct tls_client_files *files, struct buf *why)
 {
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
+    SSL_CTX_set_cert_cb(ctx, asked, NULL);
     if (is_given(files->cert) &&
         SSL_CTX_use_certificate_chain_file(ctx, files->cert) != 1)
         return fails(why, files->cert);
@@ -114,4 +123,9 @@ const char *tls_client_distrust(const struct ssl_st *session)
     long result = SSL_get_verify_result(session);
 
     return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
+}
+
+bool tls_client_was_asked(const struct ssl_st *session)
+{
+    return SSL_get_app_data(session) != NULL;
 }

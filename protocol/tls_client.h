@@ -4,6 +4,8 @@
 #ifndef MUSTER_PROTOCOL_TLS_CLIENT_H
 #define MUSTER_PROTOCOL_TLS_CLIENT_H
 
+#include <stdbool.h>
+
 #include "server/base/buf.h"
 
 struct ssl_st; /* OpenSSL's SSL */
@@ -30,5 +32,7 @@ void tls_client_end(struct ssl_st *session);
 /** What is wrong with the other side's certificate (static text); NULL: nothing, as far
  * as it has been seen. */
 const char *tls_client_distrust(const struct ssl_st *session);
+/** Whether the other side has asked for a certificate. */
+bool tls_client_was_asked(const struct ssl_st *session);
 
 #endif

@@ -75,9 +75,10 @@ class Cluster {
     this.turn = 0;
   }
 
-  /** nodes: how many; redis: adapter.redis's settings beside the socket; redisArgs. */
-  static async start({ nodes = 2, redis = {}, redisArgs, config = {} } = {}) {
-    const server = await new Redis({ args: redisArgs }).start();
+  /** nodes: how many; redis: adapter.redis's settings beside its address; redisArgs; tls: what
+   * secure() of redis.js gives. */
+  static async start({ nodes = 2, redis = {}, redisArgs, tls, config = {} } = {}) {
+    const server = await new Redis({ args: redisArgs, tls }).start();
     const cluster = new Cluster(server, redis, config);
     try {
       await Promise.all(Array.from({ length: nodes }, (_, i) => cluster.restart(i)));

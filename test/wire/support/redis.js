@@ -1,12 +1,14 @@
 'use strict';
 // A redis-server (or MUSTER_TEST_REDIS) of the test's own, on a Unix socket in a scratch
 // directory, without persistence; and nodes that share it. Whatever ends this process, it
-// doesn't outlive it.
+// doesn't outlive it. With MUSTER_TEST_TLS=1 nodes come through TLS, which takes a build that
+// can; the test itself stays on the socket.
 const { spawn, execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
 const os = require('node:os');
+const { Authority } = require('./authority');
 
 const PROGRAM = process.env.MUSTER_TEST_REDIS || 'redis-server';
 const CLI = PROGRAM.replace(/-server$/, '-cli');
@@ -18,14 +20,32 @@ process.on('exit', () => {
   dirs.forEach((dir) => fs.rmSync(dir, { recursive: true, force: true }));
 });
 
+let authority;
+
+/** A port that was free a moment ago; at once, since settings are made before the start. */
+function portNow() {
+  const probe = "const s = require('node:net').createServer().listen(0, '127.0.0.1', () => { console.log(s.address().port); s.close(); })";
+  return Number(execFileSync(process.execPath, ['-e', probe], { encoding: 'utf8' }));
+}
+
+/** TLS to a Redis that shows `server` and asks for a certificate, which `node` is. */
+function secure() {
+  authority = authority || new Authority();
+  return { port: portNow(), ca: authority.ca, server: authority.sign('DNS:localhost', 'IP:127.0.0.1'), node: authority.sign() };
+}
+
+const tlsArgs = ({ port, ca, server }) => ['--bind', '127.0.0.1', '-::1', '--tls-port', port, '--tls-ca-cert-file', ca, '--tls-cert-file', server.cert, '--tls-key-file', server.key].map(String);
+
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 class Redis {
-  constructor({ args = [] } = {}) {
+  /** tls: what secure() gives, or false. */
+  constructor({ args = [], tls = process.env.MUSTER_TEST_TLS === '1' && secure() } = {}) {
     this.dir = fs.mkdtempSync(path.join(os.tmpdir(), 'muster-redis-'));
     dirs.add(this.dir);
     this.socket = path.join(this.dir, 's');
-    this.args = args;
+    this.tls = tls;
+    this.args = tls ? [...tlsArgs(tls), ...args] : args;
   }
 
   async start() {
@@ -90,9 +110,15 @@ class Redis {
   }
 }
 
-/** The settings of a node that uses it. */
-function adapter(redis, more = {}) {
-  return { adapter: { driver: 'redis', redis: { unix_socket: redis.socket, ...more } } };
+/** How a node reaches it. */
+function address({ socket, tls }) {
+  if (!tls) return { unix_socket: socket };
+  return { host: '127.0.0.1', port: tls.port, tls: true, tls_ca: tls.ca, tls_cert: tls.node.cert, tls_key: tls.node.key };
 }
 
-module.exports = { Redis, adapter };
+/** The settings of a node that uses it. */
+function adapter(redis, more = {}) {
+  return { adapter: { driver: 'redis', redis: { ...address(redis), ...more } } };
+}
+
+module.exports = { Redis, adapter, secure };
