@@ -122,6 +122,7 @@ struct redis_link *redis_link_alloc(const struct redis_link_conf *conf,
     mailbox_init(&l->inbox, wake, l->loop);
     random_pool_init(&l->random);
     list_init(&l->unsent);
+    list_init(&l->again);
     list_init(&l->sent);
     l->subs = redis_subs_alloc(&subs_sink, l);
     sem_init(&l->first, 0, 0);

@@ -115,8 +115,9 @@ void redis_link_stop(struct redis_link *l);
 /** After stop, or without start. */
 void redis_link_free(struct redis_link *l);
 
-/** Takes the command. A command whose script Redis has lost is repaired: the script is
- * loaded and the command sent again, then behind what was sent meanwhile. */
+/** Takes the command. A command whose script Redis has lost is repaired: the scripts are
+ * loaded, and all such commands sent again, in their order. Commands without a script
+ * that were on their way by then have overtaken them. */
 void redis_link_send(struct redis_link *l, struct redis_command *c);
 /** Takes the links down, if they are still of this generation (0: whichever). */
 void redis_link_fail(struct redis_link *l, uint64_t generation, const char *why);

@@ -67,10 +67,10 @@ struct redis_link {
     unsigned
         booting; /* answers that are missing: of the boot, and of the pubsub's self */
     bool pubsub_ready;
-    struct list unsent, sent; /* redis_commands */
-    unsigned impatient;       /* of the unsent ones */
-    uint64_t gather_until;    /* ms: when it's time for patient ones to go */
-    struct loop_timer gather; /* until the waiting ones must go */
+    struct list unsent, again, sent; /* redis_commands */
+    unsigned impatient;              /* of the unsent ones */
+    uint64_t gather_until;           /* ms: when it's time for patient ones to go */
+    struct loop_timer gather;        /* until the waiting ones must go */
     bool gathering;
     size_t queued; /* their bytes */
     struct redis_subs *subs;

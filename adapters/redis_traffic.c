@@ -1,7 +1,8 @@
 /* What goes over the connections. Commands wait in `unsent` until their connection takes
- * them, a piece at a time, then in `sent`, in the order in which Redis answers them. The
- * link's own commands (its first questions, scripts to load, messages to itself) are
- * commands as any other.
+ * them, a piece at a time, then in `sent`, in the order in which Redis answers them.
+ * Those whose script Redis has lost go to `again`, which all of `unsent` waits for, so
+ * that scripts run in the order in which they were handed in. The link's own commands
+ * (its first questions, scripts to load, messages to itself) are commands as any other.
  *
  * Most of what a join costs beyond its deliveries is threads and processes woken up,
  * here, in Redis and on the nodes that hear of it. So batches (patient commands) go
@@ -36,13 +37,24 @@ static struct own_command *own_of(struct redis_command *c)
     return CONTAINER_OF(c, struct own_command, c);
 }
 
+static void count_in(struct redis_link *l, const struct redis_command *c)
+{
+    l->queued += c->bytes.n;
+    if (l->queued > QUEUED_MAX)
+        session_fail(l, "Redis doesn't keep up: 256 MiB of commands wait", false);
+}
+
 static void enqueue(struct redis_link *l, struct redis_command *c)
 {
     list_append(&l->unsent, &c->queue);
     l->impatient += !c->patient;
-    l->queued += c->bytes.n;
-    if (l->queued > QUEUED_MAX)
-        session_fail(l, "Redis doesn't keep up: 256 MiB of commands wait", false);
+    count_in(l, c);
+}
+
+static void enqueue_again(struct redis_link *l, struct redis_command *c)
+{
+    list_append(&l->again, &c->queue);
+    count_in(l, c);
 }
 
 static void drop(struct redis_command *c)
@@ -55,6 +67,8 @@ void traffic_drop(struct redis_link *l)
 {
     while (!list_empty(&l->sent))
         drop(CONTAINER_OF(l->sent.next, struct redis_command, queue));
+    while (!list_empty(&l->again))
+        drop(CONTAINER_OF(l->again.next, struct redis_command, queue));
     while (!list_empty(&l->unsent))
         drop(CONTAINER_OF(l->unsent.next, struct redis_command, queue));
     l->queued = l->impatient = 0;
@@ -190,22 +204,38 @@ static void patient_ones_go(struct redis_link *l)
     l->gather_until = (now > l->gather_until ? now : l->gather_until) + GATHER_MS;
 }
 
+static void write_one(struct redis_link *l, struct redis_command *c)
+{
+    redis_conn_write(l->commands, buf_slice(&c->bytes));
+    list_remove(&c->queue);
+    list_append(&l->sent, &c->queue);
+    atomic_fetch_add(&l->n_commands, 1);
+}
+
+/* While scripts are being loaded, more of what was sent before may come back to `again`.
+ */
+static struct redis_command *next_to_write(struct redis_link *l)
+{
+    struct list *from = list_empty(&l->again) ? &l->unsent : &l->again;
+
+    if (list_empty(from) || (from == &l->unsent && l->reloading))
+        return NULL;
+    return CONTAINER_OF(from->next, struct redis_command, queue);
+}
+
 static bool write_piece(struct redis_link *l)
 {
     size_t n = 0;
     bool patient = false;
+    struct redis_command *c;
 
-    while (n < PIECE && !list_empty(&l->unsent)) {
-        struct redis_command *c =
-            CONTAINER_OF(l->unsent.next, struct redis_command, queue);
-
-        redis_conn_write(l->commands, buf_slice(&c->bytes));
+    while (n < PIECE && (c = next_to_write(l))) {
+        if (list_empty(&l->again)) {
+            patient |= c->patient;
+            l->impatient -= !c->patient;
+        }
         n += c->bytes.n;
-        list_remove(&c->queue);
-        list_append(&l->sent, &c->queue);
-        patient |= c->patient;
-        l->impatient -= !c->patient;
-        atomic_fetch_add(&l->n_commands, 1);
+        write_one(l, c);
     }
     if (patient)
         patient_ones_go(l);
@@ -237,7 +267,7 @@ static void load_scripts(struct redis_link *l)
         struct own_command *o = own(l, reloaded);
 
         redis_boot_command(l->conf, l->keys, BOOT_SCRIPT, i, &o->c.bytes);
-        enqueue(l, &o->c);
+        enqueue_again(l, &o->c);
         l->reloading++;
     }
 }
@@ -248,7 +278,7 @@ static bool send_again(struct redis_link *l, struct redis_command *c, struct sli
         return false;
     load_scripts(l);
     c->sent_again = true;
-    enqueue(l, c);
+    enqueue_again(l, c);
     return true;
 }
 
@@ -407,7 +437,8 @@ static bool may_wait(struct redis_link *l)
 {
     uint64_t now = loop_now(l->loop) + AHEAD_MS;
 
-    if (list_empty(&l->unsent) || l->impatient || now >= l->gather_until)
+    if (list_empty(&l->unsent) || !list_empty(&l->again) || l->impatient ||
+        now >= l->gather_until)
         return false;
     if (!l->gathering)
         loop_after(l->loop, &l->gather, (unsigned)(l->gather_until - now), gathered, l);

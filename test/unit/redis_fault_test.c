@@ -80,6 +80,60 @@ static void loads_the_scripts_again_when_redis_lost_them(void **state)
     assert_int_equal(f.scripts_reloaded, 1);
 }
 
+static void keep_event(struct setting *s, unsigned n)
+{
+    struct asked *a = asked(s);
+    struct buf message = BUF_INIT;
+
+    buf_addf(&message,
+             "\x01"
+             "E0000000000000000 %u",
+             n);
+    redis_encode_keep(&s->keys, SLICE("app"), SLICE("cache-x"), buf_slice(&message), 1000,
+                      &a->c.bytes);
+    buf_fini(&message);
+    redis_link_send(s->link, &a->c);
+}
+
+/* How many lines with this beginning go on with 0, 1, 2 and so on, before one doesn't. */
+static unsigned in_order(struct heard *h, const char *beginning)
+{
+    unsigned n = 0;
+    const char *p;
+
+    pthread_mutex_lock(&h->lock);
+    for (p = buf_cstr(&h->lines); (p = strstr(p, beginning)); n++) {
+        p += strlen(beginning) + strlen("E0000000000000000");
+        if (strtoul(p, NULL, 10) != n)
+            break;
+    }
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
+/* Other nodes take an event that comes behind a later one of the same home for lost. */
+static void what_is_sent_again_for_its_script_keeps_its_place(void **state)
+{
+    enum { EVENTS = 20000 };
+    struct setting *s = *state;
+    struct buf line = BUF_INIT, name = BUF_INIT;
+
+    redis_key_of_channel(&s->keys, TOPIC_CHANNEL, SLICE("app"), SLICE("cache-x"), &name);
+    start_and_wait(s);
+    subscribe(s, 7, buf_cstr(&name), NULL);
+    wait_for(&s->heard, "subscribed 1 7\n", 1000);
+    for (unsigned n = 0; n < EVENTS; n++) {
+        if (n == EVENTS / 2)
+            freeReplyObject(redis_server_ask(&s->server, "SCRIPT FLUSH"));
+        keep_event(s, n);
+    }
+    wait_times(&s->heard, "message 7 ", EVENTS, 10000);
+    buf_addf(&line, "message 7 %s \x01", buf_cstr(&name));
+    assert_int_equal(in_order(&s->heard, buf_cstr(&line)), EVENTS);
+    buf_fini(&line);
+    buf_fini(&name);
+}
+
 static void a_script_that_is_nobodys_is_not_tried_for_ever(void **state)
 {
     struct setting *s = *state;
@@ -360,6 +414,7 @@ int main(int argc, char **argv)
         TEST(is_degraded_after_2_s_of_silence_and_down_after_5),
         TEST(a_short_silence_is_nothing),
         TEST(loads_the_scripts_again_when_redis_lost_them),
+        TEST(what_is_sent_again_for_its_script_keeps_its_place),
         TEST(a_script_that_is_nobodys_is_not_tried_for_ever),
         TEST(any_error_reply_takes_both_links_down),
         TEST(an_error_in_every_session_is_degraded_until_one_lasts),
