@@ -289,6 +289,29 @@ static void stops_at_once_with_commands_under_way(void **state)
     kill(s->server.pid, SIGCONT);
 }
 
+static void more_than_256_mib_of_commands_take_the_links_down(void **state)
+{
+    enum { COMMAND = 60 << 20, COMMANDS = 5 };
+    struct setting *s = *state;
+    char *big = xcalloc(1, COMMAND);
+
+    start_and_wait(s);
+    kill(s->server.pid, SIGSTOP);
+    for (unsigned i = 0; i < COMMANDS; i++) {
+        struct asked *a = asked(s);
+
+        redis_command_encode(
+            &a->c.bytes,
+            (const struct slice[]){SLICE("SET"), SLICE("big"), {big, COMMAND}}, 3);
+        redis_link_send(s->link, &a->c);
+    }
+    wait_for(&s->heard, "down Redis doesn't keep up: 256 MiB", 4000);
+    assert_int_equal(said(&s->heard, "reply none\n"), COMMANDS);
+    kill(s->server.pid, SIGCONT);
+    wait_for(&s->heard, "up 2\n", 10000);
+    free(big);
+}
+
 static void wait_subscribed(struct setting *s, unsigned n, unsigned ms)
 {
     uint64_t until = clock_ms() + ms;
@@ -425,6 +448,7 @@ int main(int argc, char **argv)
         TEST(the_caller_may_take_it_down),
         TEST(a_killed_subscriber_takes_the_commands_with_it),
         TEST(stops_at_once_with_commands_under_way),
+        TEST(more_than_256_mib_of_commands_take_the_links_down),
         TEST(a_hundred_thousand_names_are_subscribed_again),
         TEST(a_name_that_does_not_exist_is_tried_again),
         TEST(what_the_process_slept_through_proves_nothing),
