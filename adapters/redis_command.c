@@ -105,7 +105,7 @@ static void unsubscribe(void *context, struct shared_channel *c)
     struct seat *s = context;
     struct topics t;
 
-    topics_init(&t, s, c, shared_is_user(c));
+    topics_init(&t, s, c, shared_hears_user(c));
     redis_link_unsubscribe(s->redis->link, s, shared_id(c), t.names, t.n);
     buf_fini(&t.text);
 }

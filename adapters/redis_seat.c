@@ -131,11 +131,16 @@ void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_eve
     redis_publish(s, &names, &o->event, shared_nid(s->shared), e->number);
 }
 
+static bool has_echo(const struct adapter_channel *c)
+{
+    return c->id && (!c->user || shared_hears_user(c->shared));
+}
+
 /* Without a subscriber here nobody waits for the echo. */
 void seat_publish(struct seat *s, const struct adapter_channel *c,
                   const struct adapter_event *e)
 {
-    if (c->id)
+    if (has_echo(c))
         shared_publish(c->shared, &outgoing_alloc(e)->shared);
     else
         redis_publish(s, c, e, shared_nid(s->shared), 0);

@@ -65,9 +65,19 @@ void shared_ask(struct shared_channel *c)
     if (c->asked || !c->shared->generation)
         return;
     c->asked = true;
-    c->user = !c->kind.counted;
-    c->shared->pipe->subscribe(c->shared->context, c, c->user);
+    c->shared->pipe->subscribe(c->shared->context, c, c->hears_user);
     c->before = true;
+}
+
+void shared_hear_user(struct shared_channel *c)
+{
+    if (c->hears_user || c->kind.counted)
+        return;
+    c->hears_user = true;
+    c->before = c->asked = c->subscribed = false;
+    list_remove(&c->snapshot);
+    shared_ask(c);
+    shared_want_snapshot(c); /* once it is confirmed: what comes until then is missed */
 }
 
 void shared_want_snapshot(struct shared_channel *c)

@@ -30,8 +30,8 @@ struct shared_event {
 };
 
 /* Commands; each is answered by the function that its comment names, unless the links go
- * down before. They must not call back. user: of a channel of a signed-in user also what
- * is sent to him alone (`t:`). */
+ * down before. They must not call back. user: of a user's channel also what is sent to
+ * him alone (`t:`). */
 struct shared_pipe {
     uint64_t (*random)(void *context); /* never 0 */
     /* shared_subscribed, once all of it is confirmed; asked again for each new links. */
@@ -134,8 +134,10 @@ struct shared_channel *shared_find(struct shared *s, struct slice app,
 /** The channel's names, borrowed from it. */
 struct slice shared_app(const struct shared_channel *c);
 struct slice shared_name(const struct shared_channel *c);
-/** A signed-in user's: not counted, and with `t:`. */
+/** A user's: not counted, and events go to him alone, by `t:`. */
 bool shared_is_user(const struct shared_channel *c);
+/** A user's that is subscribed to `t:`, too: somebody signs in as him here. */
+bool shared_hears_user(const struct shared_channel *c);
 /** It was subscribed to before, by these links or earlier ones, and not unsubscribed. */
 bool shared_subscribed_before(const struct shared_channel *c);
 /** Its life was told so. */

@@ -44,7 +44,7 @@ struct shared_channel {
     struct slice app, name;
     uint64_t life; /* 0: none */
     struct shared_kind kind;
-    bool user;                 /* as it was subscribed */
+    bool hears_user;           /* what is sent to the user alone is subscribed to, too */
     struct presence *presence; /* NULL: none, or no life */
     struct list references;    /* this node's */
     unsigned pins;             /* operations under way that are about it */
@@ -188,6 +188,10 @@ enum {
 
 /** Subscribes, if the links allow and it hasn't been asked of them. */
 void shared_ask(struct shared_channel *c);
+/** A user's channel: somebody here is, or wants to be, signed in as him. From now on,
+ * until the record goes, this node is subscribed to what is sent to him alone, too; who
+ * only watches him isn't. */
+void shared_hear_user(struct shared_channel *c);
 /** Asks for a snapshot as soon as it may (rule 2, 3). */
 void shared_want_snapshot(struct shared_channel *c);
 /** Asks for the next page of one that is being read. */

@@ -113,7 +113,12 @@ uint64_t shared_life(const struct shared_channel *c)
 
 bool shared_is_user(const struct shared_channel *c)
 {
-    return c->user;
+    return !c->kind.counted;
+}
+
+bool shared_hears_user(const struct shared_channel *c)
+{
+    return c->hears_user;
 }
 
 bool shared_subscribed_before(const struct shared_channel *c)

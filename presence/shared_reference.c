@@ -88,6 +88,7 @@ struct reference *reference_want(struct shared_channel *c, struct slice user,
     if (!r->wanted)
         set_info(r, info);
     r->wanted = true;
+    shared_hear_user(c);
     reference_settle(r);
     return r;
 }

@@ -30,6 +30,33 @@ describe('users', { concurrency: 4 }, () => {
     for (const c of others) assert.deepStrictEqual((await c.barrier()).filter(isEvent), []);
   }));
 
+  test('what is sent to a user goes to the nodes where he is signed in, not to who watches him', withCluster({ nodes: 3 }, async (cluster) => {
+    const name = `${cluster.apps[0].id}:#server-to-user-ann`;
+    const listeners = async (letter) => {
+      const [topic] = cluster.redis.list('PUBSUB', 'CHANNELS', `*}${letter}:${name}`);
+      return topic ? Number(cluster.redis.list('PUBSUB', 'NUMSUB', topic)[1]) : 0;
+    };
+    const watchers = await cluster.several(3);
+    for (const [i, w] of watchers.entries()) await w.signin({ id: `w${i}`, watchlist: ['ann'] });
+    for (const w of watchers) await until(w, { ann: 'offline' });
+    assert.deepStrictEqual([await listeners('c'), await listeners('t')], [3, 0]);
+    const tabs = [];
+    for (const i of [1, 2]) {
+      const tab = await cluster.client(i);
+      await tab.signin({ id: 'ann' });
+      tabs.push(tab);
+      assert.deepStrictEqual([await listeners('c'), await listeners('t')], [3, i]);
+      for (const node of cluster.nodes) {
+        await publish(node, { name: 'mail', channel: '#server-to-user-ann', data: 'x' });
+        for (const t of tabs) await t.until('mail');
+      }
+    }
+    for (const w of watchers) await until(w, { ann: 'online' });
+    for (const t of tabs) t.close();
+    for (const w of watchers) await until(w, { ann: 'offline' });
+    for (const w of watchers) assert.deepStrictEqual(told(w).times, { ann: 3 });
+  }));
+
   test('terminate_connections on any node ends them on all with 4009; later ones stay', withCluster({ nodes: 3 }, async (cluster) => {
     const bob = await cluster.client(1);
     await bob.signin({ id: 'bob', watchlist: ['ann'] });
