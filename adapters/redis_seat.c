@@ -177,6 +177,8 @@ static void take_event(struct seat *s, struct shared_channel *c,
     bool had = had_already(shared_owner(c), e);
     bool late;
 
+    if (e->terminate && !shared_is_user(c))
+        return;
     if (shared_echo(c, e->nid, e->number))
         return;
     late = shared_is_late(c, e->number) && !e->terminate;
@@ -198,6 +200,23 @@ static void fail(struct seat *s, const struct incoming *in, const char *why)
     redis_link_fail(s->redis->link, in->number, why);
 }
 
+/* Another release's, or not Muster's: there may be as many as there are events. more: of
+ * them since the last that was logged. */
+static void log_bad_message(struct seat *s, const struct shared_channel *c,
+                            const char *why)
+{
+    enum { A_LINE_MS = 1000 };
+    uint64_t now = clock_ms();
+
+    if (s->bad_messages++ && now < s->bad_logged_at + A_LINE_MS)
+        return;
+    log_error("redis.bad_message", "channel=%.*s error=%s more=%llu",
+              SLICE_ARG(c ? shared_name(c) : SLICE("?")), why,
+              (unsigned long long)(s->bad_messages - s->bad_logged - 1));
+    s->bad_logged = s->bad_messages;
+    s->bad_logged_at = now;
+}
+
 static void take_message(struct seat *s, const struct incoming *in)
 {
     struct shared_channel *c = shared_by_id(s->shared, in->channel);
@@ -205,8 +224,7 @@ static void take_message(struct seat *s, const struct incoming *in)
     const char *why = redis_message_decode((struct slice){in->bytes, in->n}, &m);
 
     if (why)
-        log_error("redis.bad_message", "channel=%.*s error=%s",
-                  SLICE_ARG(c ? shared_name(c) : SLICE("?")), why);
+        log_bad_message(s, c, why);
     else if (c && m.kind == MESSAGE_PUSH)
         shared_push(c, &m.push, clock_ms());
     else if (c && m.kind == MESSAGE_COUNT)

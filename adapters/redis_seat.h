@@ -50,7 +50,10 @@ struct seat {
     struct shared *shared;
     uint64_t generation; /* of the links, as this thread knows it */
     struct random_pool random;
-    _Atomic uint64_t unconfirmed;              /* written by the home's thread */
+    uint64_t bad_messages,
+        bad_logged;               /* that couldn't be read: all, when one was logged */
+    uint64_t bad_logged_at;       /* ms */
+    _Atomic uint64_t unconfirmed; /* written by the home's thread */
     struct incoming *gathered, **gathered_end; /* the link's thread's */
 };
 

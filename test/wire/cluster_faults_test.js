@@ -266,6 +266,29 @@ describe('faults', { concurrency: 6 }, () => {
     for (const n of cluster.nodes) assert.doesNotMatch(n.log(), /redis\.(down|refused|bad_reply)/);
   }));
 
+  test('what others publish on Muster’s channels changes nothing, and doesn’t fill the log', withCluster({ nodes: 2 }, async (cluster) => {
+    const [a, b] = await members(cluster, 2, 'u');
+    await settled(cluster);
+    const [topic] = cluster.redis.list('PUBSUB', 'CHANNELS', `*:${ROOM}`);
+    const header = (kind, data) => `\x01${kind}${'0'.repeat(16)}${'\0'.repeat(36)}${data}`;
+    const rubbish = [
+      '', 'A', 'A 1', 'C', `C ${'9'.repeat(30)} 0123456789abcdef`, 'x'.repeat(1e6), '\x02'.repeat(58), header('E', '\x7f\x7f\x7f\x7f{}'), header('X', '\0\0\0\0{}'),
+      header('T', '\0\0\0\0'), // to a user's channel alone this is the end of his connections
+      `R ${2n ** 64n - 1n} ${'0'.repeat(16)} ${'1'.repeat(16)} ${'2'.repeat(16)} 2 u0`,
+    ];
+    for (const r of rubbish) await cluster.redis.call('PUBLISH', topic, r);
+    for (let i = 0; i < 500; i++) await cluster.redis.call('PUBLISH', topic, `rubbish ${i}`);
+    await member(cluster, 0, 'new');
+    await cluster.agree(ROOM);
+    news([a, b], ['+new']);
+    await after(1000);
+    await cluster.redis.call('PUBLISH', topic, 'once more');
+    for (const node of cluster.nodes) {
+      await node.logged(/redis\.bad_message channel=presence-room error=".*" more=\d{3}$/);
+      assert.ok(node.text.split('redis.bad_message').length < 10, node.tail());
+    }
+  }));
+
   test('adapter.redis.required: false: nodes start without Redis, and find each other when it comes', async (t) => {
     const cluster = new Cluster(new Redis(), { required: false }, fast());
     try {
