@@ -172,8 +172,10 @@ enum boot_verdict redis_boot_judge(const struct redis_link_conf *conf,
 
 enum boot_verdict redis_boot_judge_error(struct slice error)
 {
-    static const char *const passing[] = {"LOADING ", "BUSY ",     "MASTERDOWN ",
-                                          "OOM ",     "TRYAGAIN ", "READONLY "};
+    static const char *const passing[] = {
+        "LOADING ",    "BUSY ",     "MASTERDOWN ",
+        "OOM ",        "TRYAGAIN ", "READONLY ",
+        "NOREPLICAS ", "MISCONF ",  "ERR max number of clients"};
 
     for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++)
         if (slice_starts(error, slice_of(passing[i])))

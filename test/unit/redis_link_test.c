@@ -154,6 +154,20 @@ static unsigned free_port(void)
     return ntohs(a.sin_port);
 }
 
+/* It passes: a start waits for it. */
+static void a_master_without_its_replicas_is_waited_for(void **state)
+{
+    struct setting *s = *state;
+    const char *why;
+
+    freeReplyObject(redis_server_ask(&s->server, "CONFIG SET min-replicas-to-write 1"));
+    start(s);
+    assert_int_equal(redis_link_await(s->link, 500, &why), ERR_SYSTEM);
+    assert_non_null(strstr(why, "NOREPLICAS"));
+    freeReplyObject(redis_server_ask(&s->server, "CONFIG SET min-replicas-to-write 0"));
+    assert_int_equal(redis_link_await(s->link, 5000, &why), ERR_NONE);
+}
+
 static void names_are_resolved(void **state)
 {
     struct setting *s = *state;
@@ -355,6 +369,7 @@ int main(int argc, char **argv)
         TEST(eviction_of_any_key_is_refused_by_name),
         TEST(another_number_of_partitions_is_refused_by_name),
         TEST(a_replica_is_refused),
+        TEST(a_master_without_its_replicas_is_waited_for),
         TEST(names_are_resolved),
         TEST(many_commands_are_carried_in_pieces),
         TEST(two_patient_commands_after_a_while_dont_wait_a_third_does),
