@@ -266,6 +266,22 @@ describe('faults', { concurrency: 6 }, () => {
     for (const n of cluster.nodes) assert.doesNotMatch(n.log(), /redis\.(down|refused|bad_reply)/);
   }));
 
+  test('one of Muster’s keys set by somebody else: all keys deleted, as docs/redis.md says, all is right', withCluster({ nodes: 2 }, async (cluster) => {
+    const clients = await members(cluster, 6, 'u');
+    await settled(cluster);
+    const [key] = cluster.keys('m', ROOM);
+    await cluster.redis.call('SET', key, 'x');
+    clients[0].leave(ROOM);
+    await cluster.nodes[0].logged(/redis\.down .*WRONGTYPE/);
+    await cluster.redis.call('DEL', key);
+    clients[1].leave(ROOM);
+    await after(3000);
+    await cluster.redis.call('DEL', ...cluster.redis.list('KEYS', 'muster:*'));
+    await cluster.agree(ROOM, 15000);
+    news(clients.slice(2), ['-u0', '-u1']);
+    await cluster.forgotten(15000);
+  }));
+
   test('what others publish on Muster’s channels changes nothing, and doesn’t fill the log', withCluster({ nodes: 2 }, async (cluster) => {
     const [a, b] = await members(cluster, 2, 'u');
     await settled(cluster);
