@@ -204,7 +204,7 @@ struct adapter *redis_adapter_alloc(const struct redis_adapter_conf *conf)
     r->base.ops = &ops;
     r->base.shared = true;
     r->conf = *conf;
-    redis_keys_init(&r->keys, conf->prefix);
+    redis_keys_init(&r->keys, conf->prefix, conf->link.db);
     r->link = redis_link_alloc(&r->conf.link, &r->keys, &redis_node_sink, r);
     for (unsigned i = 0; i < conf->homes; i++)
         seat_init(&r->seats[i], r, i);

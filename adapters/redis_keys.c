@@ -27,10 +27,13 @@ static void find_tags(struct redis_keys *k)
     }
 }
 
-void redis_keys_init(struct redis_keys *k, const char *prefix)
+void redis_keys_init(struct redis_keys *k, const char *prefix, unsigned db)
 {
     assert(strlen(prefix) <= REDIS_PREFIX_MAX);
-    snprintf(k->prefix, sizeof k->prefix, "%s1:", prefix);
+    if (db)
+        snprintf(k->prefix, sizeof k->prefix, "%s1:db%u:", prefix, db);
+    else
+        snprintf(k->prefix, sizeof k->prefix, "%s1:", prefix);
     find_tags(k);
 }
 
@@ -65,14 +68,6 @@ void redis_key_of_channel(const struct redis_keys *k, enum redis_key_letter lett
     buf_add_slice(to, app);
     buf_add_char(to, ':');
     buf_add_slice(to, channel);
-}
-
-void redis_key_of_app(const struct redis_keys *k, unsigned partition, struct slice app,
-                      struct buf *to)
-{
-    redis_key_base(k, partition, to);
-    buf_add_lit(to, "l:");
-    buf_add_slice(to, app);
 }
 
 void redis_key_of_partition(const struct redis_keys *k, unsigned partition,

@@ -1,8 +1,9 @@
 /* The names of what Muster keeps and says in Redis (PRESENCE.md, "Redis keys"):
- * `<prefix>1:{px<k>}<letter>:<app>:<channel>`, where 1 is the format's version. An app's
- * id has no colon (conf/check.c), so the first one behind the letter ends it, whatever
- * the channel's name holds. All of a partition lies in one slot of a Redis Cluster.
- * Immutable once made; any thread. */
+ * `<prefix>1:{px<k>}<letter>:<app>:<channel>`, where 1 is the format's version. In
+ * another database than 0 `db<n>:` stands behind that, since pub/sub knows no databases.
+ * An app's id has no colon (conf/check.c), so the first one behind the letter ends it,
+ * whatever the channel's name holds. All of a partition lies in one slot of a Redis
+ * Cluster. Immutable once made; any thread. */
 #ifndef MUSTER_ADAPTERS_REDIS_KEYS_H
 #define MUSTER_ADAPTERS_REDIS_KEYS_H
 
@@ -31,12 +32,12 @@ enum redis_key_letter {
 };
 
 struct redis_keys {
-    char prefix[REDIS_PREFIX_MAX + 3]; /* with the version: "muster:1:" */
-    unsigned tags[PARTITIONS];         /* k of each partition's "px<k>" */
+    char prefix[REDIS_PREFIX_MAX + 16]; /* with version and database: "muster:1:db7:" */
+    unsigned tags[PARTITIONS];          /* k of each partition's "px<k>" */
 };
 
 /** prefix: at most REDIS_PREFIX_MAX bytes, copied. */
-void redis_keys_init(struct redis_keys *k, const char *prefix);
+void redis_keys_init(struct redis_keys *k, const char *prefix, unsigned db);
 
 /** The partition of a channel: crc16(app:channel) mod PARTITIONS. */
 unsigned redis_partition(struct slice app, struct slice channel);
@@ -46,9 +47,6 @@ void redis_key_base(const struct redis_keys *k, unsigned partition, struct buf *
 /** Adds the key of a channel, or its pub/sub channel. */
 void redis_key_of_channel(const struct redis_keys *k, enum redis_key_letter letter,
                           struct slice app, struct slice channel, struct buf *to);
-/** Adds `l:<app>` of the partition. */
-void redis_key_of_app(const struct redis_keys *k, unsigned partition, struct slice app,
-                      struct buf *to);
 /** Adds the partition's own key: KEY_EPOCH, KEY_HOLDERS, KEY_WEBHOOKS. */
 void redis_key_of_partition(const struct redis_keys *k, unsigned partition,
                             enum redis_key_letter letter, struct buf *to);

@@ -41,7 +41,7 @@ static void check_topic(struct slice name)
     struct redis_keys keys;
     struct redis_topic t;
 
-    redis_keys_init(&keys, "m:");
+    redis_keys_init(&keys, "m:", 0);
     if (!redis_topic_parse(&keys, name, &t))
         return;
     assert(t.letter == TOPIC_CHANNEL || t.letter == TOPIC_USER);

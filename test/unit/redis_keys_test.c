@@ -18,7 +18,7 @@ static void each_partition_has_the_first_tag_whose_slot_is_its_own(void **state)
     struct redis_keys k;
 
     (void)state;
-    redis_keys_init(&k, "muster:");
+    redis_keys_init(&k, "muster:", 0);
     for (unsigned p = 0; p < PARTITIONS; p++) {
         unsigned n = 0, slot;
 
@@ -51,18 +51,18 @@ static void keys_are_prefix_version_tag_letter_app_and_channel(void **state)
     unsigned p = redis_partition(SLICE("app1"), SLICE("presence-x"));
 
     (void)state;
-    redis_keys_init(&k, "m:");
+    redis_keys_init(&k, "m:", 0);
     snprintf(want, sizeof want, "m:1:{px%u}m:app1:presence-x", k.tags[p]);
     redis_key_of_channel(&k, KEY_MEMBERS, SLICE("app1"), SLICE("presence-x"), &b);
     assert_text(&b, want);
     snprintf(want, sizeof want, "m:1:{px%u}e", k.tags[3]);
     redis_key_of_partition(&k, 3, KEY_EPOCH, &b);
     assert_text(&b, want);
-    snprintf(want, sizeof want, "m:1:{px%u}l:app1", k.tags[3]);
-    redis_key_of_app(&k, 3, SLICE("app1"), &b);
-    assert_text(&b, want);
     redis_key_of_all(&k, "hb", &b);
     assert_text(&b, "m:1:{pxhb}hb");
+    redis_keys_init(&k, "m:", 7);
+    redis_key_of_all(&k, "hb", &b);
+    assert_text(&b, "m:1:db7:{pxhb}hb");
     buf_fini(&b);
 }
 
@@ -76,7 +76,7 @@ static void a_topic_is_taken_apart_again(void **state)
     struct buf b = BUF_INIT;
 
     (void)state;
-    redis_keys_init(&k, "m:");
+    redis_keys_init(&k, "m:", 0);
     redis_key_of_channel(&k, TOPIC_USER, SLICE("app1"), SLICE("#server-to-user-a:b}c"),
                          &b);
     assert_true(redis_topic_parse(&k, buf_slice(&b), &t));

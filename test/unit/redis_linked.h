@@ -153,7 +153,7 @@ static inline int setup(void **state)
     struct setting *s = xcalloc(1, sizeof *s);
 
     redis_server_start(&s->server, "");
-    redis_keys_init(&s->keys, "t:");
+    redis_keys_init(&s->keys, "t:", 0);
     pthread_mutex_init(&s->heard.lock, NULL);
     s->conf = (struct redis_link_conf){.host = "127.0.0.1",
                                        .port = 1,

@@ -30,7 +30,7 @@ static inline int scripts_setup(void **state)
     static struct scripts s;
 
     redis_server_start(&s.server, "");
-    redis_keys_init(&s.keys, "t:");
+    redis_keys_init(&s.keys, "t:", 0);
     s.partition = redis_partition(APP, ROOM);
     for (unsigned i = 0; i < REDIS_SCRIPTS; i++) {
         const struct redis_script_source *source = &redis_script_sources[i];

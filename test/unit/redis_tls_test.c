@@ -59,7 +59,7 @@ static enum err start_link(const struct redis_link_conf *conf, struct buf *why)
     const char *said = "";
     enum err err;
 
-    redis_keys_init(&keys, "t:");
+    redis_keys_init(&keys, "t:", 0);
     l = redis_link_alloc(conf, &keys, &sink, NULL);
     err = redis_link_start(l);
     if (!err)

@@ -3,7 +3,8 @@
 // with the clients on different nodes. checker.js looks at I1 and I2 of every frame.
 const { describe, test } = require('node:test');
 const assert = require('node:assert');
-const { app } = require('./support/server');
+const { app, start } = require('./support/server');
+const { adapter } = require('./support/redis');
 const { call, publish, ask } = require('./support/api');
 const { Application, connectAs, connected, inside: entered, once, hangUp } = require('./support/official');
 const { withCluster, eventually, after } = require('./support/cluster');
@@ -273,6 +274,23 @@ describe('exactness', { concurrency: 2 }, () => {
     assert.ok(seen[0].length > 10 && seen[0].length % 2 === 0, `${seen[0].length} events`);
     for (const s of seen.slice(1)) assert.deepStrictEqual(s, seen[0], 'one order');
     t.diagnostic(`${turns} joins and leaves, ${seen[0].length} events on each of 3 nodes`);
+  }));
+
+  test('one Redis, another database or another prefix: another cluster', withCluster(() => ({ config: { apps: [app()] } }), async (cluster) => {
+    const a = await cluster.client(0);
+    await a.enter(ROOM, { user_id: 'a' });
+    for (const redis of [{ db: 3 }, { prefix: 'other:' }]) {
+      const node = await start({ ...cluster.config, ...adapter(cluster.redis, redis) });
+      const b = await node.client();
+      assert.deepStrictEqual((await b.enter(ROOM, { user_id: 'b' })).ids, ['b']);
+      await publish(node, { name: 'theirs', channel: ROOM, data: '' });
+      await b.until('theirs');
+      assert.deepStrictEqual(await a.barrier(), []);
+      await publish(cluster.nodes[0], { name: 'ours', channel: ROOM, data: '' });
+      await a.until('ours');
+      assert.deepStrictEqual(await b.barrier(), []);
+      await node.stop();
+    }
   }));
 
   test('apps are apart', withCluster(() => ({ config: { apps: [app(), app()] } }), async (cluster) => {
