@@ -83,7 +83,7 @@ struct call {
     struct redis *redis;
     unsigned partition;
     uint64_t nid;
-    bool bye;
+    bool bye; /* of whom it is about */
     const char *(*take)(struct call *call, redisReply *reply);
 };
 
@@ -153,7 +153,7 @@ static const char *killed(struct call *call, redisReply *reply)
 
     if (!why) {
         if (was)
-            log_nid(true, "cluster.dead", call->nid);
+            log_nid(!call->bye, call->bye ? "cluster.left" : "cluster.dead", call->nid);
         liveness_killed(call->redis->liveness, call->nid, was);
     }
     return why;
@@ -165,6 +165,7 @@ static void kill_node(void *context, uint64_t nid, struct beat_value seen)
     struct call *call = call_alloc(r, killed);
 
     call->nid = nid;
+    call->bye = seen.bye;
     redis_encode_kill(&r->keys, nid, seen, &call->command.bytes);
     redis_link_send(r->link, &call->command);
 }

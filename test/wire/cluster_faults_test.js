@@ -115,6 +115,7 @@ describe('faults', { concurrency: 6 }, () => {
       await member(cluster, 0, 'slow');
       await cluster.forgotten(16000);
       within(t, 'the last that stopped is forgotten', Date.now() - last, 11);
+      assert.doesNotMatch(cluster.all.map((n) => n.log()).join(''), /cluster\.dead/); // who said bye has left
       await complete();
       news(cluster.clients().filter((c) => c.seen), []);
       assert.deepStrictEqual(told, []);
