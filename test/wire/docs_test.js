@@ -1,11 +1,12 @@
 'use strict';
 // docs/http-api.md as it stands: each command is run by /bin/sh against the demo's own
-// configuration, and must print what the document says.
+// configuration, and must print what the document says. docs/cluster.md and docker-compose.yml:
+// what they name is there.
 const { test } = require('node:test');
 const assert = require('node:assert');
 const fs = require('node:fs');
 const path = require('node:path');
-const { execFile } = require('node:child_process');
+const { execFile, execFileSync } = require('node:child_process');
 const { Server, BIN } = require('./support/server');
 
 const ROOT = path.join(__dirname, '../..');
@@ -45,4 +46,39 @@ test('docs/http-api.md: every command does as it is said to', async () => {
     throw e;
   }
   await server.stop();
+});
+
+const read = (file) => fs.readFileSync(path.join(ROOT, file), 'utf8');
+const all = (text, pattern) => [...new Set([...text.matchAll(pattern)].map((m) => m[1]))];
+
+test('docs/cluster.md names metrics, log lines, tests, scenarios, faults and files that exist', () => {
+  const text = read('docs/cluster.md');
+  const table = text.slice(text.indexOf('| promise |'), text.indexOf('<!-- chaos table'));
+  const rows = table.split('\n').slice(2).map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
+  const sources = execFileSync('/bin/sh', ['-c', 'cat adapters/*.c presence/*.c server/*.c'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 26 });
+  const scenarios = ['members', 'nodes', 'redis', 'links'].flatMap((group) => require(`../chaos/scenarios/${group}`)).map((s) => s.name);
+  const faults = all(/fault_names\[FAULTS\] = \{([^}]*)\}/.exec(read('test/sim/faults.c'))[1], /"(\w+)"/g);
+  const missing = [
+    ...all(text, /\b(muster_\w+)/g).filter((name) => !read('docs/metrics.md').includes(`\`${name}\``)),
+    ...all(text, /^\| `((?:cluster|redis|node)\.[^|]*)\|/gm).flatMap((cell) => all(`\`${cell}`, /`((?:cluster|redis|node)\.\w+)/g)).filter((id) => !sources.includes(`"${id}"`)),
+    ...rows.flatMap((row) => all(row[2] ?? '', /`([^`]+)`/g).filter((cell) => !cell.includes(' ')).flatMap((cell) => cell.split(','))).filter((name) => !faults.includes(name)),
+    ...rows.flatMap((row) => all(row[3] ?? '', /`([^`]+)`/g)).filter((name) => !scenarios.includes(name)),
+    ...all(text, /\]\(([^)#]+)[^)]*\)/g).filter((file) => !fs.existsSync(path.join(ROOT, 'docs', file))),
+    ...all(text, /`((?:test|scripts|conf)\/[\w./-]+)/g).filter((file) => !fs.existsSync(path.join(ROOT, file))),
+    ...rows.flatMap((row) => [...(row[4] ?? '').matchAll(/`wire (\w+) (?:'([^']+)'|(\S+))`/g)])
+      .filter(([, file, quoted, bare]) => !all(read(`test/wire/${file}_test.js`), /^ *test\(['`](.*)/gm).some((name) => new RegExp((quoted ?? bare).replace('\\|', '|')).test(name)))
+      .map(([command]) => command),
+  ];
+  assert.ok(rows.length > 15, `${rows.length} promises`);
+  assert.deepStrictEqual(missing, []);
+});
+
+test("docker-compose.yml sets what Muster knows, and runs the nodes that conf/haproxy.cfg names", () => {
+  const text = read('docker-compose.yml');
+  const env = Object.fromEntries([...text.matchAll(/^ +(MUSTER_\w+): (\S+)$/gm)].map((m) => [m[1], m[2]]));
+  assert.ok(env.MUSTER_ADAPTER_REDIS_HOST);
+  assert.match(text, new RegExp(`^  ${env.MUSTER_ADAPTER_REDIS_HOST}:$`, 'm'));
+  assert.strictEqual(execFileSync(BIN, ['--check', '--config', path.join(ROOT, 'conf/demo.cfg')], { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } }), 'ok\n');
+  const nodes = all(text, /^ {2}(muster-\d+):$/gm);
+  assert.deepStrictEqual(all(read('conf/haproxy.cfg'), /^ +server \S+ ([\w-]+):6001/gm), nodes);
 });
