@@ -47,7 +47,7 @@ UNIT := $(patsubst test/unit/%.c,$(BUILD)/test/%,$(wildcard test/unit/*_test.c))
 LOAD := $(patsubst test/load/%.c,$(BUILD)/load/%,$(wildcard test/load/*.c))
 FUZZ := $(patsubst test/fuzz/%.c,build/fuzz/test/%,$(wildcard test/fuzz/fuzz_*.c))
 
-.PHONY: all check unit load sim chaos chaos-short asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
+.PHONY: all check unit load sim chaos chaos-bins chaos-short asan tsan analyze analyze-objects fuzz fuzz-bins lint bench clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -116,7 +116,13 @@ $(BUILD)/chaos/muster-chaos: $(CHAOS_OBJ) $(BUILD)/libmuster.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-chaos chaos-short: $(BUILD)/muster $(BUILD)/chaos/muster-chaos
+$(BUILD)/chaos/shim.so: test/chaos/shim/shim.c
+	@mkdir -p $(@D)
+	$(CC) $(STD) $(WARN) -O2 -g -fPIC -shared -pthread -o $@ $<
+
+chaos-bins: $(BUILD)/muster $(BUILD)/chaos/muster-chaos $(BUILD)/chaos/shim.so
+
+chaos chaos-short: chaos-bins
 	MUSTER_BIN=$(BUILD)/muster CHAOS_BIN=$(BUILD)/chaos/muster-chaos test/chaos/run \
 		$(if $(filter chaos-short,$@),--short,$(SCENARIOS))
 

@@ -67,4 +67,19 @@ module.exports = [
   },
   late('late-batch', 8, 'STALE', 'a batch that arrives after its node has connected anew'),
   late('late-fenced', 14, 'FENCED', 'a batch that arrives after its node was declared dead'),
+  {
+    name: 'message-lost',
+    about: 'every tenth message of Redis to two of the nodes vanishes, for 5 s',
+    settings: { gated: 'counts', keepsClients: true },
+    async run(scene) {
+      await scene.during(async () => {
+        for (const i of [0, 1]) scene.gates[i].lose(10);
+        await after(5000);
+        const lost = [0, 1].map((i) => scene.gates[i].lose(0));
+        scene.note(`${lost.join(' and ')} messages lost`);
+        if (lost.some((n) => n < 10)) scene.fail("the fault didn't act");
+      }, { redis: true });
+      await scene.heal(37000); // the next rotation (30 s), twice to be sure, and the hold
+    },
+  },
 ];

@@ -1,7 +1,12 @@
 'use strict';
 // Nodes that die, stop, or are replaced.
 const { after } = require('../support/scene');
+const { Clock, named } = require('../support/shim');
 const { contents } = require('../support/verify');
+const { ask } = require('../../wire/support/api');
+
+/** The names that a node has had, the first one first. */
+const names = (node) => [...node.log().matchAll(/(?<=cluster\.nid nid=)[0-9a-f]{16}/g)].map(([nid]) => nid);
 
 const stopped = (seconds) => ({
   name: `node-stop-${seconds}`,
@@ -65,7 +70,7 @@ module.exports = [
     async run(scene) {
       let since;
       await scene.during(async () => {
-        const [nid] = /(?<=cluster\.nid nid=)[0-9a-f]{16}/.exec(scene.places[0].log());
+        const [nid] = names(scene.places[0]);
         const before = (await contents(scene.redis)).partitions[nid];
         // Its name comes once to have it declared dead, then for each of the 64 partitions.
         const traps = [1, 2, 3].map((i) => scene.gates[i].trapped(nid, 1 + 32).then(() => i));
@@ -80,6 +85,54 @@ module.exports = [
         if (!left || left === before) scene.fail("the fault didn't act: all was reaped, or nothing");
       });
       await scene.heal(11000, since);
+    },
+  },
+  {
+    name: 'one-nid',
+    about: "a node started under another's name, and one whose name somebody else beats with",
+    settings: { keepsClients: true, lossless: true },
+    async run(scene) {
+      let since;
+      await scene.during(async () => {
+        const [taken] = names(scene.places[0]);
+        await scene.restartNode(4, named(taken)); // one more
+        await after(3000);
+        const [first, second] = names(scene.places[4]);
+        if (first !== taken || !second) scene.fail(`the fault didn't act: ${taken}, ${first}, ${second}`);
+        if (names(scene.places[0]).length > 1) scene.fail('who was there first gave its name up');
+        // As a copy of node 1's whole machine would: it beats once, and is gone.
+        const [copied] = names(scene.places[1]);
+        since = Date.now();
+        await scene.redis.call('HSET', 'muster:1:{pxhb}hb', copied, '00000000ffffffff:0000000000000001');
+        await after(3000);
+        if (names(scene.places[1]).length < 2) scene.fail("the fault didn't act: node 1 kept its name");
+      });
+      await scene.heal(11000, since);
+      await scene.logged([0, 1, 2, 3, 4], /cluster\.dead/, 'any');
+    },
+  },
+  {
+    name: 'clock-step',
+    about: 'the wall clocks of two nodes and of Redis an hour ahead, then an hour back, then right',
+    settings: { keepsClients: true, lossless: true },
+    async prepare(scene) {
+      scene.clocks = Array.from({ length: 3 }, () => new Clock());
+      scene.envs = scene.clocks.slice(0, 2).map((c) => c.env);
+      scene.redisEnv = scene.clocks[2].env;
+    },
+    async run(scene) {
+      scene.avoided.add(0).add(1); // they refuse to be asked by who has another time
+      await scene.during(async () => {
+        for (const [first, second, redis] of [[3600, 0, 3600], [-3600, 3600, 0], [0, -3600, -3600], [0, 0, 0]]) {
+          [first, second, redis].forEach((seconds, i) => scene.clocks[i].step(seconds));
+          const ahead = Number((await scene.redis.call('TIME')).split('\r\n')[2]) - Date.now() / 1000;
+          const asked = await ask(scene.places[0], '/channels').then(() => 200, () => 401);
+          if (Math.abs(ahead - redis) > 2 || (asked === 200) !== (first === 0)) scene.fail("the fault didn't act");
+          await after(3000);
+        }
+      });
+      scene.avoided.clear();
+      await scene.heal(500);
     },
   },
 ];

@@ -4,6 +4,8 @@
 // on is dropped, or, where `late` says so, still arrives afterwards.
 const net = require('node:net');
 
+const { Frames } = require('./frames');
+
 const gates = new Set();
 process.on('exit', () => gates.forEach((g) => g.close()));
 
@@ -15,7 +17,8 @@ class Pipe {
     this.kind = undefined; // 'subscriber' once it has subscribed, 'command' once it hasn't
     this.held = { up: [], down: [] };
     near.on('data', (part) => this.up(part));
-    this.far.on('data', (part) => this.pass('down', part));
+    if (gate.counts) this.frames = new Frames((frame) => this.loses(frame) || this.pass('down', frame));
+    this.far.on('data', (part) => (this.frames ? this.frames.take(part) : this.pass('down', part)));
     near.on('error', () => {});
     this.far.on('error', () => {});
     near.on('close', () => this.nearGone());
@@ -51,6 +54,12 @@ class Pipe {
     this.pass('up', part);
   }
 
+  /** A message about a channel; what proves that the connection lives comes through. */
+  loses(frame) {
+    if (!this.gate.nth || !/^\*3\r\n\$7\r\nmessage\r\n\$\d+\r\n[^\r]*\}c:/.test(frame.toString('latin1', 0, 200))) return false;
+    return ++this.gate.messages % this.gate.nth === 0;
+  }
+
   silent() {
     return this.stuck || this.gate.silent === 'all' || (this.gate.silent !== undefined && this.gate.silent === this.kind);
   }
@@ -84,8 +93,9 @@ class Pipe {
 }
 
 class Gate {
-  constructor(upstream) {
+  constructor(upstream, counts) {
     this.upstream = upstream;
+    this.counts = counts; // what comes down is taken apart, so that a message can vanish
     this.pipes = new Set();
     this.silent = undefined; // 'all', 'subscriber', 'command'
     this.listener = net.createServer((socket) => this.pipes.add(new Pipe(this, socket)));
@@ -120,6 +130,13 @@ class Gate {
     return new Promise((sprung) => {
       this.trap = { word, left: n, sprung };
     });
+  }
+
+  /** Each nth message vanishes from now on; 0: none. How many have. */
+  lose(nth) {
+    const lost = Math.floor(this.messages / this.nth);
+    Object.assign(this, { nth, messages: 0 });
+    return lost;
   }
 
   /** All that was stuck arrives now, whoever has given up on it. {bytes, scripts: EVALSHAs,

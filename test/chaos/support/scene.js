@@ -10,6 +10,7 @@ const { start, app } = require('../../wire/support/server');
 const { Redis, adapter } = require('../../wire/support/redis');
 const { Clients } = require('./clients');
 const { Gate } = require('./gate');
+const { within } = require('./shim');
 const { Poster } = require('./poster');
 const { verify } = require('./verify');
 
@@ -44,7 +45,7 @@ class Scene {
   // Start
 
   async start() {
-    this.redis = await new Redis({ args: this.redisArgs }).start();
+    this.redis = await within(this.redisEnv, () => new Redis({ args: this.redisArgs }).start());
     this.rooms = Math.ceil(this.clientCount() / this.room);
     this.record = path.join(os.tmpdir(), `muster-chaos-${process.pid}-${this.name}.record`);
     this.clients = new Clients({
@@ -62,13 +63,13 @@ class Scene {
     return Math.ceil(this.count / this.room) * this.room;
   }
 
-  async startNode(i) {
+  async startNode(i, env = (this.envs || [])[i]) {
     let link = adapter(this.redis);
     if (this.gated) {
-      this.gates[i] = this.gates[i] || (await new Gate(this.redis.socket).open());
+      this.gates[i] = this.gates[i] || (await new Gate(this.redis.socket, this.gated === 'counts').open());
       link = adapter({}, { unix_socket: '', host: '127.0.0.1', port: this.gates[i].port });
     }
-    this.places[i] = await start({ workers: 2, apps: [this.app], shutdown_grace: 3, ...this.config, ...link });
+    this.places[i] = await start({ workers: 2, apps: [this.app], shutdown_grace: 3, ...this.config, ...link }, { env });
     this.all.push(this.places[i]);
   }
 
@@ -99,8 +100,8 @@ class Scene {
     if (how.code !== 0) this.fail(`node ${i} ended with ${JSON.stringify(how)}`);
   }
 
-  async restartNode(i) {
-    await this.startNode(i);
+  async restartNode(i, env) {
+    await this.startNode(i, env);
     await this.clients.say('node', i, this.places[i].url);
   }
 
