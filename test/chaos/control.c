@@ -11,19 +11,23 @@ struct control {
     size_t n;
 };
 
-unsigned control_settle(struct drive *d, bool views, unsigned ms, struct difference *rest)
+struct settled control_settle(struct drive *d, bool views, unsigned ms)
 {
     uint64_t began = now_ns(), looked = 0;
+    struct settled s = {0};
 
     for (;;) {
         uint64_t now = now_ns();
 
         if (now - looked >= LOOK_MS * NS_PER_MS) {
             looked = now;
-            *rest = truth_difference(&d->crowd);
-            if ((!rest->waiting && (!views || (!rest->ghosts && !rest->lacking))) ||
+            s.rest = truth_difference(&d->crowd);
+            s.ms = (unsigned)((now - began) / NS_PER_MS);
+            if (s.rest.lacking)
+                s.lacked = s.ms;
+            if ((!s.rest.waiting && (!views || (!s.rest.ghosts && !s.rest.lacking))) ||
                 now - began >= ms * NS_PER_MS)
-                return (unsigned)((now - began) / NS_PER_MS);
+                return s;
         }
         drive_turn(d);
     }
@@ -31,16 +35,16 @@ unsigned control_settle(struct drive *d, bool views, unsigned ms, struct differe
 
 static void settle(struct drive *d, bool views, unsigned ms)
 {
-    struct difference rest;
-    unsigned took = control_settle(d, views, ms, &rest);
+    struct settled s = control_settle(d, views, ms);
+    struct difference rest = s.rest;
 
     if (rest.first)
         fprintf(stderr,
                 "muster-chaos: the view of client %u (%s in %s, node %u) is wrong\n",
                 rest.first->index, rest.first->user->text, rest.first->room->text,
                 rest.first->node);
-    printf("{\"ms\":%u,\"waiting\":%u,\"ghosts\":%u,\"lacking\":%u}\n", took,
-           rest.waiting, rest.ghosts, rest.lacking);
+    printf("{\"ms\":%u,\"lacked\":%u,\"waiting\":%u,\"ghosts\":%u,\"lacking\":%u}\n",
+           s.ms, s.lacked, rest.waiting, rest.ghosts, rest.lacking);
 }
 
 static void print_room(const struct crowd *c, const struct room *r)

@@ -7,11 +7,9 @@
  *   quiet            no churn and no events from now on
  *   leave ROOM N | insist
  *   in MS            until nobody is between two states
- *   heal MS          until every view is the truth; {"ms":…,"waiting":…,"ghosts":…}
- *   truth            who is in which room
- *   report           the tally
- *   quit
- * and what record_told knows. */
+ *   heal MS          until every view is the truth;
+ * {"ms":…,"lacked":…,"waiting":…,"ghosts":…} truth            who is in which room report
+ * the tally quit and what record_told knows. */
 #ifndef MUSTER_CHAOS_CONTROL_H
 #define MUSTER_CHAOS_CONTROL_H
 
@@ -20,9 +18,13 @@
 /** Does what the standard input says, to its end. */
 void control_run(struct drive *d);
 
-/** Turns until every view is the truth (or nobody is between states), at most ms; the ms
- * it took. */
-unsigned control_settle(struct drive *d, bool views, unsigned ms,
-                        struct difference *rest);
+struct settled {
+    unsigned ms;
+    unsigned lacked; /* for so many of them somebody who is in wasn't shown to somebody */
+    struct difference rest;
+};
+
+/** Turns until every view is the truth (or nobody is between states), at most ms. */
+struct settled control_settle(struct drive *d, bool views, unsigned ms);
 
 #endif

@@ -135,15 +135,15 @@ static void turn_for(struct drive *d, unsigned ms)
 static bool churn(const struct run *r)
 {
     struct drive d;
-    struct difference rest;
-    unsigned ms;
+    struct settled s;
     bool ok = drive_init(&d, &r->drive);
 
     for (unsigned i = 0; i < r->n_urls; i++)
         d.nodes[i] = (struct drive_node){r->urls[i], true, false};
     drive_enter(&d, d.crowd.n);
-    ms = control_settle(&d, true, 60000, &rest);
-    printf("%u clients in %u rooms are in after %u ms\n", d.crowd.n, d.crowd.n_rooms, ms);
+    s = control_settle(&d, true, 60000);
+    printf("%u clients in %u rooms are in after %u ms\n", d.crowd.n, d.crowd.n_rooms,
+           s.ms);
     drive_tell(&d, "order strict");
     d.churn.rate = r->churn;
     d.events.rate = r->events;
@@ -151,15 +151,15 @@ static bool churn(const struct run *r)
     turn_for(&d, r->seconds * 1000);
     d.churn.rate = d.events.rate = 0;
     d.tight = false;
-    ms = control_settle(&d, true, 15000, &rest);
+    s = control_settle(&d, true, 15000);
     turn_for(&d, 500);
     drive_tell(&d, "order end");
     drive_tell(&d, "tails");
     record_report(&d.crowd, stdout);
-    ok = ok && good(&d.crowd, &rest);
+    ok = ok && good(&d.crowd, &s.rest);
     printf("%s: after %u ms of quiet %u ghosts, %u missing members, %u clients not "
            "answered\n",
-           ok ? "passed" : "FAILED", ms, rest.ghosts, rest.lacking, rest.waiting);
+           ok ? "passed" : "FAILED", s.ms, s.rest.ghosts, s.rest.lacking, s.rest.waiting);
     drive_fini(&d);
     return ok;
 }

@@ -1,5 +1,6 @@
 'use strict';
 // The network between one node and Redis (support/gate.js).
+const { LINK_BACK, ROTATED } = require('../support/bounds');
 const { after } = require('../support/scene');
 
 const cut = (seconds) => ({
@@ -15,7 +16,7 @@ const cut = (seconds) => ({
     }, { redis: true });
     if (seconds > 5) await scene.logged([0], /redis\.(down|degraded)/);
     if (seconds > 10) await scene.logged([1, 2, 3], /cluster\.dead/, 'any');
-    await scene.heal(8000);
+    await scene.heal(LINK_BACK);
   },
 });
 
@@ -42,7 +43,7 @@ const late = (name, seconds, answer, about) => ({
     const answers = arrived.replies.split(answer).length - 1;
     scene.note(`late: ${arrived.scripts} scripts, ${arrived.events} events; ${answers} times ${answer}`);
     if (!answers) scene.fail(`the fault didn't act: no ${answer}`);
-    await scene.heal(8000);
+    await scene.heal(LINK_BACK);
   },
 });
 
@@ -62,7 +63,7 @@ module.exports = [
         scene.gates[0].restore();
       }, { redis: true });
       await scene.logged([0], /redis\.down/);
-      await scene.heal(8000);
+      await scene.heal(LINK_BACK);
     },
   },
   late('late-batch', 8, 'STALE', 'a batch that arrives after its node has connected anew'),
@@ -79,7 +80,7 @@ module.exports = [
         scene.note(`${lost.join(' and ')} messages lost`);
         if (lost.some((n) => n < 10)) scene.fail("the fault didn't act");
       }, { redis: true });
-      await scene.heal(37000); // the next rotation (30 s), twice to be sure, and the hold
+      await scene.heal(ROTATED, { shown: ROTATED });
     },
   },
 ];

@@ -1,5 +1,6 @@
 'use strict';
 // Nothing breaks, but much happens at once.
+const { FAULTLESS } = require('../support/bounds');
 const { after } = require('../support/scene');
 
 module.exports = [
@@ -13,7 +14,7 @@ module.exports = [
         await after(scene.short ? 4000 : 10000);
         await scene.clients.say('tight', 0);
       });
-      await scene.heal(500);
+      await scene.heal(FAULTLESS);
       const { answers } = await scene.clients.say('report');
       scene.note(`${answers} joins`);
     },
@@ -36,7 +37,7 @@ module.exports = [
       await scene.clients.say('heal', 5000);
       await scene.clients.say('insist');
       await expect('30 left, 400 tried again', 100);
-      await scene.heal(500);
+      await scene.heal(FAULTLESS);
     },
   },
 ];

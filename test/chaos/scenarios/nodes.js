@@ -1,5 +1,6 @@
 'use strict';
 // Nodes that die, stop, or are replaced.
+const { FAULTLESS, LINK_BACK, NODE_GONE } = require('../support/bounds');
 const { after } = require('../support/scene');
 const { Clock, named } = require('../support/shim');
 const { contents } = require('../support/verify');
@@ -20,7 +21,7 @@ const stopped = (seconds) => ({
       scene.places[0].kill('SIGCONT');
       await scene.isBack(0);
     });
-    await scene.heal(6000);
+    await scene.heal(LINK_BACK);
     const { told_away: told } = await scene.clients.say('report');
     scene.note(`${told} told of removals of its users`);
     if (seconds > 8) await scene.logged([1, 2, 3], /cluster\.dead/, 'any');
@@ -40,7 +41,7 @@ module.exports = [
         await scene.kill(0);
         await after(3000);
       });
-      await scene.heal(11000, since);
+      await scene.heal(NODE_GONE, { since });
       const { lost } = await scene.clients.say('report');
       scene.note(`${lost} clients lost it`);
     },
@@ -60,7 +61,7 @@ module.exports = [
           await after(2000);
         }
       });
-      await scene.heal(11000);
+      await scene.heal(NODE_GONE);
     },
   },
   {
@@ -84,7 +85,7 @@ module.exports = [
         scene.note(`node ${reaper} died with ${left} of ${before} partitions left to reap`);
         if (!left || left === before) scene.fail("the fault didn't act: all was reaped, or nothing");
       });
-      await scene.heal(11000, since);
+      await scene.heal(NODE_GONE, { since });
     },
   },
   {
@@ -107,7 +108,7 @@ module.exports = [
         await after(3000);
         if (names(scene.places[1]).length < 2) scene.fail("the fault didn't act: node 1 kept its name");
       });
-      await scene.heal(11000, since);
+      await scene.heal(NODE_GONE, { since });
       await scene.logged([0, 1, 2, 3, 4], /cluster\.dead/, 'any');
     },
   },
@@ -132,7 +133,7 @@ module.exports = [
         }
       });
       scene.avoided.clear();
-      await scene.heal(500);
+      await scene.heal(FAULTLESS);
     },
   },
 ];

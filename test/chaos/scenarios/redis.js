@@ -2,6 +2,7 @@
 // Redis that stops, dies, forgets, or cuts its clients off.
 const { Redis } = require('../../wire/support/redis');
 const { freePort } = require('../../wire/support/server');
+const { KEYS_LOST, LINK_BACK, REDIS_EMPTY } = require('../support/bounds');
 const { after } = require('../support/scene');
 const { versions } = require('../support/verify');
 
@@ -18,7 +19,7 @@ const stopped = (seconds) => ({
       scene.redis.kill('SIGCONT');
     }, { redis: true });
     await scene.logged(EVERY, /redis\.degraded/);
-    await scene.heal(9000);
+    await scene.heal(LINK_BACK);
   },
 });
 
@@ -36,7 +37,7 @@ module.exports = [
         await scene.redis.start();
       }, { redis: true });
       await scene.logged(EVERY, /redis\.down/);
-      await scene.heal(12000); // a connection within 2 s, then as with FLUSHALL
+      await scene.heal(REDIS_EMPTY);
     },
   },
   {
@@ -44,13 +45,15 @@ module.exports = [
     about: 'FLUSHALL under load, twice',
     settings: { keepsClients: true },
     async run(scene) {
+      let since;
       await scene.during(async () => {
         await scene.redis.call('FLUSHALL');
         await after(scene.short ? 1000 : 4000);
         await scene.redis.call('FLUSHALL');
-        await after(1000);
+        since = Date.now();
+        await after(500); // so many leaves fall into it
       }, { redis: true });
-      await scene.heal(10000);
+      await scene.heal(KEYS_LOST, { since });
     },
   },
   {
@@ -86,7 +89,7 @@ module.exports = [
       const passed = rooms.filter((ch) => now[ch] > lost[ch]);
       scene.note(`${rooms.length} rooms lost changes, ${passed.length} went past the old number`);
       if (!passed.length) scene.fail("the fault didn't act: no number passed an old one");
-      await scene.heal(8000);
+      await scene.heal(LINK_BACK);
     },
   },
   {
@@ -109,14 +112,16 @@ module.exports = [
     about: 'CLIENT KILL TYPE pubsub, five times',
     settings: { keepsClients: true },
     async run(scene) {
+      let since;
       await scene.during(async () => {
         for (let i = 0; i < 5; i++) {
           await scene.redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub');
+          since = Date.now();
           await after(1000);
         }
       }, { redis: true });
       await scene.logged(EVERY, /redis\.down/);
-      await scene.heal(8000);
+      await scene.heal(LINK_BACK, { since });
     },
   },
   {
@@ -135,7 +140,7 @@ module.exports = [
         }
       }, { redis: true, churn: 4 * scene.rate, events: 10 * scene.rate });
       await scene.logged([0, 1], /redis\.down/);
-      await scene.heal(8000);
+      await scene.heal(LINK_BACK);
     },
   },
 ];

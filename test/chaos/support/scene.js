@@ -14,9 +14,10 @@ const { within } = require('./shim');
 const { Poster } = require('./poster');
 const { verify } = require('./verify');
 
+const { RECONNECT, FAULTLESS } = require('./bounds');
+
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
 const SLACK = 1000; // ms beyond a bound, for this machine
-const FAULTLESS = 500; // ms, I3
 const STILL = 2500; // ms that views are looked at once they are right: a heartbeat may tell more
 
 class Scene {
@@ -166,26 +167,43 @@ class Scene {
    * against the bound. */
   async rest(what, bound, since = Date.now(), still = 0) {
     const left = () => Math.max(0, since + Math.max(2 * bound, 15000) - Date.now());
-    let { waiting, ghosts, lacking } = await this.clients.say('heal', left());
+    let shown = 0; // until everybody who is in was shown to everybody
+    const settle = async (ms) => {
+      const began = Date.now();
+      const now = await this.clients.say('heal', ms);
+      if (now.lacked) shown = began + now.lacked - since;
+      return now;
+    };
+    let { waiting, ghosts, lacking } = await settle(left());
     let took = Date.now() - since;
     while (still && left() && !(waiting + ghosts + lacking)) {
       await after(still);
-      const now = await this.clients.say('heal', 0);
+      const now = await settle(0);
       if (!(now.waiting + now.ghosts + now.lacking)) break;
-      ({ waiting, ghosts, lacking } = await this.clients.say('heal', left()));
+      ({ waiting, ghosts, lacking } = await settle(left()));
       took = Date.now() - since;
     }
     this.ghosts = (this.ghosts || 0) + ghosts;
     if (waiting + ghosts + lacking) this.fail(`${what}: ${waiting} waiting, ${ghosts} ghosts, ${lacking} lacking after ${took} ms`);
     else if (took > bound + SLACK) this.fail(`${what}: healed after ${took} ms, the bound is ${bound}`);
-    return took;
+    return { took, shown };
   }
 
-  /** The fault is over since `since`: quiet, whole within the bound (ms), and calm once more. */
-  async heal(bound, since = Date.now()) {
-    this.bound = bound;
+  /** When the last node was connected again, ms after `since`. */
+  reconnected(since) {
+    const ups = this.live().flatMap((n) => [...n.log().matchAll(/^(\S+) info redis\.up /gm)]);
+    return Math.max(...ups.map(([, when]) => Date.parse(when) - since));
+  }
+
+  /** The fault is over since `since`: quiet, whole within the bound (ms), everybody shown
+   * within the bound for that, and calm once more. */
+  async heal(bound, { since = Date.now(), shown = Math.min(bound, RECONNECT) } = {}) {
+    Object.assign(this, { bound, shownBound: shown });
     await this.quiet();
-    this.healed = await this.rest('healing', bound, since, STILL);
+    ({ took: this.healed, shown: this.shown } = await this.rest('healing', bound, since, STILL));
+    if (this.shown > shown + SLACK) this.fail(`who is in was shown after ${this.shown} ms, the bound is ${shown}`);
+    const connected = this.reconnected(since);
+    if (connected > 0) this.note(`all connected to Redis again after ${connected} ms`);
     await this.clients.say('settled');
     await this.clients.say('fault', 0);
     for (let i = 0; i < this.nodes; i++) await this.clients.say('away', i, 0);
