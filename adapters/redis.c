@@ -12,6 +12,7 @@ enum {
     AWAIT_MS = 10000, /* for Redis, at the start, where it is required */
     LOOK_MS = 100,    /* of that, between two looks whether to go on */
     BYE_MS = 1000,    /* for its answer to the last heartbeat */
+    END_MS = 1000,    /* and to what is done of webhooks */
 };
 
 static struct redis *redis_of(struct adapter *a)
@@ -71,25 +72,37 @@ static void bye(struct adapter *a)
     redis_link_tick(redis_of(a)->link);
 }
 
-/* Who has said that it goes is given more time for its users to come back elsewhere (rule
- * 10): it mustn't go before that is heard, where it can be. */
-static void await_bye(struct redis *r)
+/* Until Redis has said something; not longer than that, nor where it can't. */
+static void await(struct redis *r, const _Atomic bool *said, unsigned ms)
 {
     const struct timespec moment = {0, 5000000};
 
-    for (unsigned i = 0; i < BYE_MS / 5; i++) {
-        if (atomic_load(&r->left) || !atomic_load(&r->heard))
+    for (unsigned i = 0; i < ms / 5; i++) {
+        if (atomic_load(said) || !atomic_load(&r->heard))
             return;
         nanosleep(&moment, NULL);
     }
+}
+
+/* What was delivered in the last moments must be said, or another node would send it
+ * again; and what wasn't is at once another one's. */
+static void end_webhooks(struct redis *r)
+{
+    atomic_store(&r->webhooks_end, true);
+    redis_link_tick(r->link);
+    await(r, &r->webhooks_left, END_MS);
 }
 
 static void stop(struct adapter *a)
 {
     struct redis *r = redis_of(a);
 
+    /* Who has said that it goes is given more time for its users to come back elsewhere
+     * (rule 10): it mustn't go before that is heard, where it can be. */
     if (r->started && atomic_load(&r->leaving))
-        await_bye(r);
+        await(r, &r->left, BYE_MS);
+    if (r->started && r->conf.webhook)
+        end_webhooks(r);
     if (r->started)
         redis_link_stop(r->link);
     r->started = false;

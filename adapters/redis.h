@@ -23,6 +23,7 @@ struct redis_adapter_conf {
     /* Takes a transition that is this node's to send; called on the link's thread. NULL:
      * no app has a webhook. */
     void (*webhook)(void *context, const struct adapter_webhook *w);
+    unsigned webhooks_max; /* how many of those wait at the most: others are dropped */
     void *context;
 };
 

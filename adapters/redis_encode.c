@@ -334,12 +334,15 @@ void redis_encode_lookup(const struct redis_keys *k, const struct redis_lookup *
 void redis_encode_webhooks(const struct redis_keys *k, const struct redis_webhooks *w,
                            struct buf *to)
 {
-    begin_in(to, k, SCRIPT_WEBHOOKS, w->partition, 3 + (size_t)w->n_done + w->n_renew);
-    add_number(to, w->limit);
+    begin_in(to, k, SCRIPT_WEBHOOKS, w->partition, 5 + (size_t)w->n_done);
+    add_id(to, w->id);
+    add_number(to, w->number);
+    add_number(to, w->heard);
+    if (w->leaves)
+        add_word(to, SLICE("-1"));
+    else
+        add_number(to, w->limit);
     add_number(to, w->lease_ms);
-    add_number(to, w->n_done);
     for (unsigned i = 0; i < w->n_done; i++)
         add_word(to, w->done[i]);
-    for (unsigned i = 0; i < w->n_renew; i++)
-        add_word(to, w->renew[i]);
 }

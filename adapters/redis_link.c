@@ -81,6 +81,7 @@ static void receive(struct letter *letter, void *context)
         fail_by_letter(l, (const struct fail_letter *)letter);
         break;
     case LETTER_TICK:
+        atomic_store(&l->soon_posted, false);
         l->sink->tick(l->context);
         return;
     case LETTER_STOP:
@@ -236,7 +237,8 @@ enum err redis_link_await(struct redis_link *l, unsigned ms, const char **why)
 
 void redis_link_tick(struct redis_link *l)
 {
-    post(l, &l->soon, LETTER_TICK);
+    if (!atomic_exchange(&l->soon_posted, true))
+        post(l, &l->soon, LETTER_TICK);
 }
 
 void redis_link_stop(struct redis_link *l)

@@ -138,15 +138,20 @@ void redis_encode_lookup(const struct redis_keys *k, const struct redis_lookup *
 const char *redis_decode_lookup(const redisReply *r, void **memory,
                                 struct redis_lookup_reply *out) MUST_CHECK;
 
-/* Webhooks that are due (PRESENCE.md, rule 12). One command says which of one's leased
- * entries are done (delivered, or given up), which ones are kept for another lease, and
- * takes what is due, leased to the caller: others get it when the lease is over. */
+/* Webhooks that are due (PRESENCE.md, rule 12). One command says which of one's entries
+ * are done (delivered, or given up), takes what is due, and keeps all that one has for
+ * another lease; when that runs out, others get it. All entries of a channel are one
+ * node's until none is left. */
 struct redis_webhooks {
     unsigned partition;
-    const struct slice *done, *renew; /* tokens */
-    unsigned n_done, n_renew;
+    uint64_t id;              /* the caller's, of this process */
+    uint64_t number;          /* of this command, in this partition: it grows */
+    uint64_t heard;           /* of the last one that was answered; 0 none */
+    const struct slice *done; /* tokens */
+    unsigned n_done;
     unsigned limit;    /* most entries to take; 0 takes none */
     unsigned lease_ms; /* 60,000 */
+    bool leaves;       /* gives back what isn't done; takes none */
 };
 
 enum redis_webhook_kind {

@@ -64,11 +64,13 @@ struct redis {
     struct redis_link *link;
     struct liveness *liveness; /* the link's thread's */
     struct redis_webhooker *webhooks;
-    _Atomic uint64_t fenced;  /* a nid that a home was refused under; 0 none */
-    _Atomic uint64_t renames; /* written by the link's thread */
-    _Atomic bool leaving;     /* this node is about to exit */
-    _Atomic bool left;        /* and Redis has been told so */
-    _Atomic bool heard;       /* both links are up and proven */
+    _Atomic uint64_t fenced;    /* a nid that a home was refused under; 0 none */
+    _Atomic uint64_t renames;   /* written by the link's thread */
+    _Atomic bool leaving;       /* this node is about to exit */
+    _Atomic bool left;          /* and Redis has been told so */
+    _Atomic bool heard;         /* both links are up and proven */
+    _Atomic bool webhooks_end;  /* nothing is sent any more: they are to be given back */
+    _Atomic bool webhooks_left; /* and have been */
     bool started;
     struct seat seats[]; /* by home */
 };

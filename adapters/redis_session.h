@@ -44,6 +44,7 @@ struct redis_link {
     struct loop *loop;
     struct mailbox inbox;
     struct redis_letter soon, stop;
+    _Atomic bool soon_posted;
     pthread_t thread;
     bool is_started;
     struct random_pool random;

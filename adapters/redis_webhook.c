@@ -1,11 +1,14 @@
 /* Webhooks in a cluster are decided by the scripts and sent once (PRESENCE.md, rule 12):
- * what is due in a partition is leased to the node that asks first, renewed while it is
- * being sent, and deleted when it is delivered or given up. If the node dies, the lease
- * ends, and another one sends it.
+ * what is due in a partition is leased to the node that asks first, as long as it goes on
+ * asking, and deleted when it is delivered or given up. If the node dies, its lease runs
+ * out, and another one sends it. What a channel has more meanwhile is given to the same
+ * node: so its order is this node's queue's, retries included, and a receiver that is
+ * dead holds up nobody here who isn't held up on a node by itself.
  *
- * Every partition is asked about once a second, and at once where this node's own batch
- * may have made something. One command a partition is under way; it carries what is done
- * since the last one. */
+ * Every partition is asked about once a second, more often while something of it is being
+ * sent, and at once where this node's own batch may have made something. One command a
+ * partition is under way; it carries what is done since the last one. A node that is
+ * about to exit takes none any more, and gives back what it hasn't sent. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,15 +16,15 @@
 #include "server/base/clock.h"
 #include "server/base/list.h"
 #include "server/base/mailbox.h"
+#include "server/base/random.h"
 #include "server/base/xalloc.h"
 
 enum {
     LEASE_MS = 60000,
-    RENEW_MS = 20000,
     ASK_MS = 1000,
+    ASK_AGAIN_MS = 250, /* while entries of the partition are out here */
     TAKE_MAX = 200,     /* entries a command */
-    SAY_MAX = 500,      /* done and renewed ones a command */
-    LEASED_MAX = 20000, /* entries under way on this node */
+    SAY_MAX = 500,      /* done ones a command */
 };
 
 /* An entry that this node is sending. */
@@ -30,8 +33,7 @@ struct lease {
     struct list node;
     struct redis_webhooker *owner;
     struct part *part;
-    uint64_t renew_at; /* ms */
-    bool saying;       /* the command under way says that it is done */
+    bool saying; /* the command under way says that it is done */
     struct slice token;
     char bytes[];
 };
@@ -40,15 +42,18 @@ struct part {
     struct redis_command command;
     struct redis_webhooker *owner;
     unsigned index;
-    uint64_t ask_at; /* ms */
-    bool asking;
+    uint64_t ask_at;        /* ms */
+    uint64_t number, heard; /* of commands: the last one, the last that was answered */
+    bool asking, leaving, left;
     struct list leased, done;
 };
 
 struct redis_webhooker {
     struct redis *redis;
+    uint64_t id;
     struct mailbox returned; /* leases that are over */
     unsigned n_leased;
+    unsigned n_left; /* partitions */
     struct part parts[PARTITIONS];
 };
 
@@ -62,6 +67,7 @@ struct redis_webhooker *redis_webhooker_alloc(struct redis *r)
     struct redis_webhooker *w = xcalloc(1, sizeof *w);
 
     w->redis = r;
+    random_bytes(&w->id, sizeof w->id);
     mailbox_init(&w->returned, nothing_to_wake, w);
     for (unsigned i = 0; i < PARTITIONS; i++) {
         struct part *p = &w->parts[i];
@@ -127,7 +133,6 @@ static void hand_out(struct part *p, const struct redis_webhook *entry)
     l->token = (struct slice){l->bytes, entry->token.n};
     l->owner = p->owner;
     l->part = p;
-    l->renew_at = clock_ms() + RENEW_MS;
     list_append(&p->leased, &l->node);
     p->owner->n_leased++;
     for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -162,70 +167,86 @@ static const char *take(struct part *p, redisReply *reply)
         forget_said(p);
         for (unsigned i = 0; i < r.n; i++)
             hand_out(p, &r.entries[i]);
-        p->ask_at = now + ASK_MS;
+        p->heard = p->number;
+        p->ask_at = now + (list_empty(&p->leased) ? ASK_MS : ASK_AGAIN_MS);
         if (r.more)
             p->ask_at = now;
-        else if (r.any && r.next_ms < ASK_MS)
+        else if (r.any && now + r.next_ms < p->ask_at)
             p->ask_at = now + r.next_ms;
     }
     free(memory);
     return why;
 }
 
+static void ask(struct part *p, uint64_t now);
+
+static void has_left(struct part *p)
+{
+    struct redis_webhooker *w = p->owner;
+
+    p->left = true;
+    if (++w->n_left == PARTITIONS)
+        atomic_store(&w->redis->webhooks_left, true);
+}
+
 static void answered(struct redis_command *command, redisReply *reply)
 {
     struct part *p = CONTAINER_OF(command, struct part, command);
-    const char *why = NULL;
+    struct redis *r = p->owner->redis;
+    const char *why;
 
     buf_fini(&command->bytes);
     p->asking = false;
-    if (reply) {
-        why = take(p, reply);
-        freeReplyObject(reply);
-    }
+    if (!reply)
+        return; /* the links are down; the next command says that it wasn't heard */
+    why = take(p, reply);
+    freeReplyObject(reply);
     if (why)
-        redis_link_fail(p->owner->redis->link, 0, why);
+        redis_link_fail(r->link, 0, why);
+    else if (p->leaving)
+        has_left(p);
+    else if (atomic_load(&r->webhooks_end))
+        ask(p, clock_ms());
 }
 
-/* What the next command says. */
-struct saying {
-    struct slice done[SAY_MAX], renew[SAY_MAX];
-    unsigned n_done, n_renew;
-};
-
-static void gather(struct part *p, struct saying *s, uint64_t now)
+/* What the next command says is done; true: that is all. */
+static bool gather(struct part *p, struct slice said[SAY_MAX], unsigned *n)
 {
-    s->n_done = s->n_renew = 0;
+    *n = 0;
     for (struct list *at = p->done.next; at != &p->done; at = at->next) {
         struct lease *l = CONTAINER_OF(at, struct lease, node);
 
-        l->saying = s->n_done < SAY_MAX;
-        if (l->saying)
-            s->done[s->n_done++] = l->token;
+        l->saying = *n < SAY_MAX;
+        if (!l->saying)
+            return false;
+        said[(*n)++] = l->token;
     }
-    for (struct list *at = p->leased.next; at != &p->leased; at = at->next) {
-        struct lease *l = CONTAINER_OF(at, struct lease, node);
+    return true;
+}
 
-        if (l->renew_at > now || s->n_renew == SAY_MAX)
-            continue;
-        l->renew_at = now + RENEW_MS;
-        s->renew[s->n_renew++] = l->token;
-    }
+/* What the queue has no room for it drops, and that is done: so nothing that waits for a
+ * dead receiver keeps others' from being taken. */
+static unsigned may_take(const struct redis *r)
+{
+    bool full = r->webhooks->n_leased > 2 * r->conf.webhooks_max + TAKE_MAX;
+
+    return full || atomic_load(&r->leaving) ? 0 : TAKE_MAX;
 }
 
 static void ask(struct part *p, uint64_t now)
 {
     struct redis *r = p->owner->redis;
-    struct saying s;
+    struct slice said[SAY_MAX];
     struct redis_webhooks w = {.partition = p->index,
-                               .limit = p->owner->n_leased < LEASED_MAX ? TAKE_MAX : 0,
+                               .id = p->owner->id,
+                               .number = ++p->number,
+                               .heard = p->heard,
+                               .done = said,
+                               .limit = may_take(r),
                                .lease_ms = LEASE_MS};
 
-    gather(p, &s, now);
-    w.done = s.done;
-    w.n_done = s.n_done;
-    w.renew = s.renew;
-    w.n_renew = s.n_renew;
+    p->leaving = gather(p, said, &w.n_done) && atomic_load(&r->webhooks_end);
+    w.leaves = p->leaving;
     p->asking = true;
     p->ask_at = now + ASK_MS;
     p->command.done = answered;
@@ -255,19 +276,22 @@ void redis_webhook_soon(struct redis *r, unsigned partition)
     if (!r->conf.webhook)
         return;
     p->ask_at = 0;
-    if (!p->asking)
+    if (!p->asking && !p->left)
         ask(p, clock_ms());
 }
 
 void redis_webhook_tick(struct redis *r, uint64_t now)
 {
     struct redis_webhooker *w = r->webhooks;
+    bool end = atomic_load(&r->webhooks_end);
 
     take_returned(w);
     if (!r->conf.webhook || !atomic_load_explicit(&r->heard, memory_order_relaxed))
         return;
     for (unsigned i = 0; i < PARTITIONS; i++) {
-        if (!w->parts[i].asking && w->parts[i].ask_at <= now)
-            ask(&w->parts[i], now);
+        struct part *p = &w->parts[i];
+
+        if (!p->asking && !p->left && (end || p->ask_at <= now))
+            ask(p, now);
     }
 }

@@ -146,6 +146,7 @@ static struct adapter *make_adapter(struct node *n)
         .given_up = is_to_end,
         .stalled = stalled,
         .webhook = any_webhook(conf) ? take_transition : NULL,
+        .webhooks_max = conf->webhooks.max_queue,
         .context = n,
     };
 

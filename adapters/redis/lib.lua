@@ -71,8 +71,9 @@ local function drop(M, user, cur)
 end
 
 -- One webhook a transition: O occupied, V vacated, A added, R removed. w has them by when
--- they are due; wp says which V or R still waits, as a return before then takes it back and
--- adds none. wp's # counts, so that each has a name and a place of its own.
+-- they are due (0: at once, in their order); wp says which V or R still waits, as a return
+-- before then takes it back and adds none. wp's # counts, so that each has a name and a
+-- place of its own.
 local function webhook(kind, ch, user, delay)
   local W, P = base .. 'w', base .. 'wp'
   local what = #ch .. ':' .. ch .. user
@@ -86,10 +87,11 @@ local function webhook(kind, ch, user, delay)
         redis.call('ZREM', W, waits)
         return
       end
+      if due then redis.call('ZADD', W, '0', waits) end -- and stays before what follows
     end
   end
   local token = string.format('%016.0f', redis.call('HINCRBY', P, '#', 1)) .. kind .. what
-  redis.call('ZADD', W, text_of(now() + delay), token)
+  redis.call('ZADD', W, delay > 0 and text_of(now() + delay) or '0', token)
   if delay > 0 then redis.call('HSET', P, kind .. what, token) end
 end
 

@@ -249,4 +249,14 @@ static inline const redisReply *ask(struct scripts *s, const char *verb, const c
     return run(s, &b);
 }
 
+static inline bool reap(struct scripts *s, uint64_t nid, uint64_t nonce)
+{
+    struct buf b = BUF_INIT;
+    bool more;
+
+    redis_encode_reap(&s->keys, s->partition, nid, nonce, DELAY_MS, &b);
+    assert_null(redis_decode_reap(run(s, &b), &more));
+    return more;
+}
+
 #endif

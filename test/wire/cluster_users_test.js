@@ -163,16 +163,71 @@ describe('webhooks', { concurrency: 4 }, () => {
     ]);
   }));
 
-  test('a channel’s are sent in their order, whichever node each is due to', { todo: 'two nodes may each claim a part, and send it at its own time' }, withHooks(3, {}, {}, async (cluster, receiver) => {
-    for (let round = 0; round < 5; round++) {
-      const all = await cluster.several(6);
-      for (const c of all) await c.enter('presence-x', { user_id: 'ann' });
-      for (const c of all) c.leave('presence-x');
-      await receiver.until(4 * (round + 1));
-      for (const c of all) c.close();
+  /** Everyone who comes makes the channel's state, and whoever goes ends it: four events a round, each node's in turn. */
+  const toggle = async (cluster, channel, rounds) => {
+    const all = await cluster.several(cluster.nodes.length);
+    for (let round = 0; round < rounds; round++) {
+      const c = all[round % all.length];
+      await c.enter(channel, { user_id: 'ann' });
+      c.leave(channel);
+      await eventually(async () => assert.deepStrictEqual(cluster.keys('m', channel).concat(cluster.keys('s', channel)), []));
     }
-    const order = ['channel_occupied', 'member_added', 'member_removed', 'channel_vacated'];
-    assert.deepStrictEqual(receiver.events.map((e) => e.name), Array.from({ length: 20 }, (_, i) => order[i % 4]));
+  };
+  const order = ['channel_occupied', 'member_added', 'member_removed', 'channel_vacated'];
+  const inOrder = (n) => Array.from({ length: 4 * n }, (_, i) => order[i % 4]);
+  const of = (receiver, channel) => receiver.events.filter((e) => e.channel === channel).map((e) => e.name);
+
+  test('a channel’s are sent in their order through whichever nodes, though the receiver fails, stalls and is slow', withHooks(3, {}, {}, async (cluster, receiver) => {
+    receiver.answer = (n, res) => {
+      if (n % 4 === 1) return 500;
+      if (n % 4 === 2) return res.destroy();
+      return 200;
+    };
+    receiver.delay = (n) => (n % 3) * 60;
+    await Promise.all(['presence-x', 'presence-y'].map((channel) => toggle(cluster, channel, 12)));
+    await receiver.until(96, 20000);
+    await after(300);
+    for (const channel of ['presence-x', 'presence-y']) assert.deepStrictEqual(of(receiver, channel), inOrder(12), channel);
+  }));
+
+  test('a receiver that is dead holds up no other app, nor the same channel’s other receiver, on any node', async (t) => {
+    const [dead, live, other] = await Promise.all([new Receiver(() => 500).open(), new Receiver().open(), new Receiver().open()]);
+    t.after(() => [dead, live, other].forEach((r) => r.close()));
+    const apps = [app({ webhooks: [{ url: dead.url }, { url: live.url }] }), app({ webhooks: [{ url: other.url }] })];
+    await withCluster({ nodes: 3, config: { webhooks: { batch_ms: 20 }, apps } }, async (cluster) => {
+      const before = Date.now();
+      const strangers = await cluster.several(3, { app: apps[1] });
+      await Promise.all([
+        toggle(cluster, 'presence-x', 9),
+        ...strangers.map((c, i) => c.subscribe(`room-${i}`)),
+      ]);
+      await live.until(36);
+      await other.until(3);
+      assert.ok(Date.now() - before < 8000, `after ${Date.now() - before} ms`);
+      assert.deepStrictEqual(of(live, 'presence-x'), inOrder(9));
+      await eventually(async () => assert.ok(dead.requests.length > 2));
+      dead.answer = () => 200;
+      await dead.until(36, 60000);
+      assert.deepStrictEqual(of(dead, 'presence-x'), inOrder(9));
+      assert.strictEqual(live.events.length, 36);
+    })(t);
+  });
+
+  test('what a node was sending when it exits goes on from another at once, and nothing twice', withHooks(2, {}, {}, async (cluster, receiver) => {
+    receiver.answer = () => 500;
+    const c = await cluster.client(0);
+    await c.enter('presence-x', { user_id: 'ann' });
+    await eventually(async () => assert.ok(receiver.requests.length > 0));
+    receiver.answer = () => 200;
+    await cluster.stopNode(0);
+    await receiver.until(2);
+    await eventually(async () => assert.deepStrictEqual(['*}w', '*}wc', '*}wh:*'].flatMap((key) => cluster.redis.list('KEYS', key)), [])); // all is said to be done
+    const again = await cluster.client(1);
+    await again.enter('presence-x', { user_id: 'bob' });
+    await receiver.until(3);
+    await after(1500);
+    assert.deepStrictEqual(names(receiver).slice(0, 3), ['channel_occupied presence-x', 'member_added presence-x ann', 'member_added presence-x bob']);
+    assert.strictEqual(receiver.events.filter((e) => e.name === 'member_added').length, 2, JSON.stringify(names(receiver)));
   }));
 
   test('a lost connection is waited for, 3 s: who returns on another node was never away', withHooks(3, {}, {}, async (cluster, receiver) => {

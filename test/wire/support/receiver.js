@@ -5,19 +5,22 @@ const http = require('node:http');
 
 const after = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** A receiver: keeps every event that it answered with 2xx; answer(n) decides each answer. */
+/** A receiver: keeps every event that it answered with 2xx; answer(n, res) decides each answer, delay(n) how many ms it takes. */
 class Receiver {
   constructor(answer = () => 200) {
+    this.answer = answer;
+    this.delay = () => 0;
     this.events = [];
     this.requests = [];
     this.http = http.createServer((req, res) => {
       let text = '';
       req.on('data', (part) => (text += part));
-      req.on('end', () => {
+      req.on('end', async () => {
         const request = { headers: req.headers, rawBody: text };
-        this.requests.push(request);
-        const status = answer(this.requests.length, res);
-        if (!status) return;
+        const n = this.requests.push(request);
+        if (this.delay(n)) await after(this.delay(n));
+        const status = this.answer(n, res);
+        if (typeof status !== 'number') return;
         if (status === 200) this.events.push(...JSON.parse(text).events);
         res.writeHead(status);
         res.end();

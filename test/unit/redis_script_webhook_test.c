@@ -1,0 +1,419 @@
+/* What the scripts do about webhooks in a real Redis (PRESENCE.md, rule 12): which ones
+ * there are, when they are due, and who is given them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "test/unit/redis_scripts.h"
+
+static struct redis_webhooks_reply webhooks(struct scripts *s, struct redis_webhooks w)
+{
+    struct redis_webhooks_reply out;
+    struct buf b = BUF_INIT;
+    const char *wrong;
+
+    w.partition = s->partition;
+    redis_encode_webhooks(&s->keys, &w, &b);
+    wrong = redis_decode_webhooks(run(s, &b), &s->memory, &out);
+    if (wrong)
+        fail_msg("%s", wrong);
+    return out;
+}
+
+/* The next ask of a sender. */
+static struct redis_webhooks_reply ask_for(struct scripts *s, uint64_t id,
+                                           struct redis_webhooks w)
+{
+    static uint64_t number; /* every sender's, growing */
+
+    w.id = id;
+    w.heard = number;
+    w.number = ++number;
+    w.lease_ms = w.lease_ms ? w.lease_ms : 60000;
+    return webhooks(s, w);
+}
+
+static struct redis_webhooks_reply claim(struct scripts *s, uint64_t id)
+{
+    return ask_for(s, id, (struct redis_webhooks){.limit = 10});
+}
+
+/* "A:bob R:bob": kinds and users of what is claimed, in order. */
+static const char *said(struct redis_webhooks_reply r)
+{
+    static char text[256];
+    size_t n = 0;
+
+    *text = '\0';
+    for (unsigned i = 0; i < r.n; i++) {
+        const struct redis_webhook *w = &r.entries[i];
+
+        assert_true(slice_eq(w->app, APP));
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%c%s%.*s", i ? " " : "",
+                              w->kind, w->user.p ? ":" : "", SLICE_ARG(w->user));
+    }
+    return text;
+}
+
+static const char *claimed(struct scripts *s)
+{
+    return said(claim(s, N1));
+}
+
+static struct op with(struct op op, unsigned wants, bool unclean)
+{
+    op.webhooks = wants;
+    op.unclean = unclean;
+    return op;
+}
+
+static const unsigned BOTH = WANT_OCCUPIED | WANT_MEMBERS;
+
+static void each_transition_has_one_entry_in_order(void **state)
+{
+    struct scripts *s = *state;
+    const struct op ops[] = {with(count(1), BOTH, false), with(join("bob"), BOTH, false),
+                             with(leave("bob"), BOTH, false),
+                             with(count(0), BOTH, false)};
+
+    batch(s, N1, ops, 4);
+    does(s, N2, join("eve")); /* wants none */
+    assert_string_equal(claimed(s), "O A:bob R:bob V");
+    assert_string_equal(claimed(s), ""); /* leased */
+}
+
+static void a_second_node_does_not_occupy_again(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), BOTH, false));
+    does(s, N2, with(count(1), BOTH, false));
+    does(s, N1, with(count(2), BOTH, false));
+    assert_string_equal(claimed(s), "O");
+    does(s, N1, with(count(0), BOTH, false));
+    assert_string_equal(claimed(s), "");
+    does(s, N2, with(count(0), BOTH, false));
+    does(s, N2, with(count(0), BOTH, false));
+    assert_string_equal(claimed(s), "V");
+}
+
+static void what_is_claimed_can_not_be_taken_back(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(join("bob"), BOTH, false));
+    does(s, N1, with(leave("bob"), BOTH, true));
+    usleep((DELAY_MS + 50) * 1000);
+    assert_string_equal(claimed(s), "A:bob R:bob");
+    does(s, N2, with(join("bob"), BOTH, false));
+    assert_string_equal(claimed(s), "A:bob");
+}
+
+static void what_a_node_wants_is_forgotten_with_its_part(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(join("bob"), BOTH, false));
+    does(s, N1, with(count(1), BOTH, false));
+    assert_string_equal(ask(s, "HGET", "x:1111111111111111", "wapp:presence-r")->str,
+                        "3");
+    does(s, N1, with(leave("bob"), BOTH, false));
+    assert_int_equal(ask(s, "HEXISTS", "x:1111111111111111", "wapp:presence-r")->integer,
+                     1);
+    does(s, N1, with(count(0), BOTH, false));
+    assert_int_equal(ask(s, "HEXISTS", "x:1111111111111111", "wapp:presence-r")->integer,
+                     0);
+    does(s, N1, with(join("bob"), BOTH, false));
+    does(s, N1, with(leave("bob"), BOTH, false));
+    assert_int_equal(ask(s, "HLEN", "x:1111111111111111", "")->integer, 2); /* #, @ */
+}
+
+static void assert_total(struct scripts *s, uint64_t total, uint64_t nid)
+{
+    struct redis_message m = hear(s);
+
+    assert_int_equal(m.kind, MESSAGE_COUNT);
+    assert_true(m.count.total == total && m.count.nid == nid);
+}
+
+static void counts_are_published_where_they_are_wanted(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(2), WANT_COUNT, false));
+    assert_total(s, 2, N1);
+    does(s, N1, with(count(2), WANT_COUNT, false)); /* is no change */
+    does(s, N2, with(count(3), WANT_COUNT, false));
+    assert_total(s, 5, N2);
+    does(s, N2, with(count(4), BOTH, false)); /* isn't wanted */
+    does(s, N1, with(count(0), WANT_COUNT, false));
+    assert_total(s, 4, N1);
+    does(s, N1, with(count(1), WANT_COUNT, false));
+    assert_total(s, 5, N1);
+    reap(s, N1, 0xddULL << 12);
+    assert_total(s, 4, N1);
+    assert_silence(s);
+    assert_string_equal(claimed(s), "");
+}
+
+static void only_what_is_wanted_is_noted(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), WANT_MEMBERS, false));
+    does(s, N1, with(join("bob"), WANT_OCCUPIED, false));
+    assert_string_equal(claimed(s), "");
+    does(s, N1, with(leave("bob"), WANT_MEMBERS, false));
+    does(s, N1, with(count(0), WANT_OCCUPIED, false));
+    assert_string_equal(claimed(s), "R:bob V");
+}
+
+static void an_unclean_leave_waits_and_a_return_takes_it_back(void **state)
+{
+    struct scripts *s = *state;
+    struct redis_webhooks_reply r;
+
+    does(s, N1, with(count(1), BOTH, false));
+    does(s, N1, with(join("bob"), BOTH, false));
+    assert_string_equal(claimed(s), "O A:bob");
+    does(s, N1, with(leave("bob"), BOTH, true));
+    does(s, N1, with(count(0), BOTH, true));
+    r = claim(s, N1);
+    assert_int_equal(r.n, 0);
+    assert_true(r.any && !r.more);
+    assert_in_range(r.next_ms, 1, DELAY_MS);
+    does(s, N2, with(join("bob"), BOTH, false));
+    does(s, N2, with(count(1), BOTH, false));
+    usleep((DELAY_MS + 50) * 1000);
+    assert_string_equal(claimed(s), "");
+    does(s, N2, with(leave("bob"), BOTH, true));
+    does(s, N2, with(count(0), BOTH, true));
+    usleep((DELAY_MS + 50) * 1000);
+    /* too late: both happened */
+    does(s, N2, with(join("bob"), BOTH, false));
+    assert_string_equal(claimed(s), "R:bob V A:bob");
+    does(s, N2, with(leave("bob"), BOTH, false));
+    assert_string_equal(claimed(s), "R:bob");
+}
+
+static void a_reap_notes_what_its_channels_want(void **state)
+{
+    struct scripts *s = *state;
+    const char *text;
+
+    does(s, N1, with(count(1), BOTH, false));
+    does(s, N1, with(join("bob"), BOTH, false));
+    assert_string_equal(claimed(s), "O A:bob");
+    reap(s, N1, 0xddULL << 12);
+    assert_string_equal(claimed(s), "");
+    usleep((DELAY_MS + 50) * 1000);
+    text = claimed(s);
+    assert_true(strcmp(text, "R:bob V") == 0 || strcmp(text, "V R:bob") == 0);
+}
+
+/* Tokens that outlive the reply that they came with. */
+struct tokens {
+    char text[8][64];
+    struct slice v[8];
+    unsigned n;
+};
+
+static struct tokens tokens_of(struct redis_webhooks_reply r)
+{
+    struct tokens t = {.n = r.n};
+
+    assert_in_range(r.n, 0, 8);
+    for (unsigned i = 0; i < r.n; i++)
+        snprintf(t.text[i], sizeof t.text[i], "%.*s", SLICE_ARG(r.entries[i].token));
+    return t;
+}
+
+static struct redis_webhooks_reply done(struct scripts *s, uint64_t id, struct tokens *t,
+                                        unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        t->v[i] = slice_of(t->text[i]);
+    return ask_for(s, id,
+                   (struct redis_webhooks){.limit = 10, .done = t->v, .n_done = n});
+}
+
+static void assert_no_webhooks(struct scripts *s)
+{
+    assert_int_equal(ask(s, "EXISTS", "w", "")->integer, 0);
+    assert_int_equal(ask(s, "EXISTS", "wc", "")->integer, 0);
+    assert_int_equal(ask(s, "EXISTS", "wh:1111111111111111", "")->integer, 0);
+    assert_int_equal(ask(s, "EXISTS", "wh:2222222222222222", "")->integer, 0);
+}
+
+static void a_lease_ends_and_done_ends_the_entry(void **state)
+{
+    struct scripts *s = *state;
+    const struct redis_webhooks brief = {.limit = 10, .lease_ms = 150};
+    struct tokens t;
+
+    does(s, N1, with(join("bob"), BOTH, false));
+    t = tokens_of(ask_for(s, N1, brief));
+    assert_int_equal(t.n, 1);
+    usleep(100000);
+    ask_for(s, N1, brief); /* renewed */
+    usleep(100000);
+    assert_string_equal(said(claim(s, N2)), "");
+    usleep(100000);
+    assert_string_equal(said(claim(s, N2)), "A:bob"); /* its claimer is dead */
+    done(s, N2, &t, 1);
+    assert_no_webhooks(s);
+}
+
+/* Two channels of one partition. */
+static struct op of(struct op op, const char *channel)
+{
+    op.channel = slice_of(channel);
+    return op;
+}
+
+static void a_channel_s_entries_are_one_node_s_until_none_is_left(void **state)
+{
+    struct scripts *s = *state;
+    struct tokens t;
+
+    does(s, N1, with(join("a"), BOTH, false));
+    t = tokens_of(claim(s, N1));
+    does(s, N2, with(join("b"), BOTH, false));
+    does(s, N2, of(with(join("x"), BOTH, false), "elsewhere"));
+    assert_string_equal(said(claim(s, N2)), "A:x"); /* others go past */
+    assert_string_equal(said(claim(s, N1)), "A:b");
+    done(s, N1, &t, 1); /* b is still out */
+    does(s, N2, with(leave("b"), BOTH, false));
+    assert_string_equal(said(claim(s, N2)), "");
+    t = tokens_of(claim(s, N1));
+    assert_int_equal(t.n, 1);
+    assert_int_equal(t.text[0][16], 'R');
+}
+
+static void a_channel_is_anybody_s_once_all_of_it_is_done(void **state)
+{
+    struct scripts *s = *state;
+    struct tokens t;
+
+    does(s, N1, with(join("a"), BOTH, false));
+    does(s, N1, with(join("b"), BOTH, false));
+    t = tokens_of(claim(s, N1));
+    assert_int_equal(t.n, 2);
+    done(s, N1, &t, 2);
+    assert_no_webhooks(s);
+    does(s, N1, with(leave("a"), BOTH, false));
+    assert_string_equal(said(claim(s, N2)), "R:a");
+    does(s, N1, with(leave("b"), BOTH, false));
+    assert_string_equal(said(claim(s, N1)), "");
+    assert_string_equal(said(claim(s, N2)), "R:b");
+}
+
+static void what_a_dead_node_had_is_taken_whole_and_in_order(void **state)
+{
+    struct scripts *s = *state;
+
+    for (char user[] = "a"; *user <= 'd'; ++*user)
+        does(s, N1, with(join(user), BOTH, false));
+    assert_string_equal(
+        said(ask_for(s, N1, (struct redis_webhooks){.limit = 2, .lease_ms = 1})),
+        "A:a A:b");
+    does(s, N1, with(join("e"), BOTH, false));
+    usleep(20000);
+    assert_string_equal(said(claim(s, N2)), "A:a A:b A:c A:d A:e");
+    assert_string_equal(said(claim(s, N1)), "");
+}
+
+static void an_answer_that_was_lost_is_given_again(void **state)
+{
+    struct scripts *s = *state;
+    struct redis_webhooks w = {.id = N1, .number = 1, .limit = 10, .lease_ms = 60000};
+
+    does(s, N1, with(join("a"), BOTH, false));
+    assert_string_equal(said(webhooks(s, w)), "A:a");
+    does(s, N1, with(join("b"), BOTH, false));
+    w.number = 2; /* hasn't heard of 1 */
+    assert_string_equal(said(webhooks(s, w)), "A:a A:b");
+    w.number = 3;
+    w.heard = 2;
+    assert_string_equal(said(webhooks(s, w)), "");
+    does(s, N1, with(join("c"), BOTH, false));
+    w.number = 2; /* comes late: nobody would hear of it */
+    assert_string_equal(said(webhooks(s, w)), "");
+    w.number = 4;
+    w.heard = 3;
+    assert_string_equal(said(webhooks(s, w)), "A:c");
+}
+
+static void who_leaves_gives_back_what_is_not_done(void **state)
+{
+    struct scripts *s = *state;
+    struct tokens t;
+
+    for (char user[] = "a"; *user <= 'c'; ++*user)
+        does(s, N1, with(join(user), BOTH, false));
+    t = tokens_of(claim(s, N1));
+    t.v[0] = slice_of(t.text[0]);
+    ask_for(s, N1, (struct redis_webhooks){.done = t.v, .n_done = 1, .leaves = true});
+    does(s, N1, with(join("d"), BOTH, false));
+    assert_string_equal(said(claim(s, N2)), "A:b A:c A:d");
+}
+
+static void a_claim_takes_no_more_than_it_asks_for(void **state)
+{
+    struct scripts *s = *state;
+    const struct redis_webhooks two = {.limit = 2};
+    struct redis_webhooks_reply r;
+
+    does(s, N1, with(join("a"), BOTH, false));
+    does(s, N1, with(join("b"), BOTH, false));
+    does(s, N1, with(join("c"), BOTH, false));
+    r = ask_for(s, N1, (struct redis_webhooks){.limit = 0});
+    assert_true(r.n == 0 && r.more);
+    r = ask_for(s, N1, two);
+    assert_true(r.n == 2 && r.more);
+    r = ask_for(s, N1, two);
+    assert_true(r.n == 1 && !r.more && !r.any);
+}
+
+/* It was due, and nobody had asked yet: its place is before what undid it, however much
+ * waits for other reasons. */
+static void a_removal_that_is_due_comes_before_the_return(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(join("a"), BOTH, false));
+    assert_string_equal(claimed(s), "A:a");
+    does(s, N1, with(leave("a"), BOTH, true));
+    usleep((DELAY_MS + 50) * 1000);
+    does(s, N1, with(join("a"), BOTH, false));
+    assert_string_equal(said(ask_for(s, N1, (struct redis_webhooks){.limit = 1})), "R:a");
+    assert_string_equal(claimed(s), "A:a");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCRIPTS_TEST(each_transition_has_one_entry_in_order),
+        SCRIPTS_TEST(a_second_node_does_not_occupy_again),
+        SCRIPTS_TEST(what_is_claimed_can_not_be_taken_back),
+        SCRIPTS_TEST(what_a_node_wants_is_forgotten_with_its_part),
+        SCRIPTS_TEST(counts_are_published_where_they_are_wanted),
+        SCRIPTS_TEST(only_what_is_wanted_is_noted),
+        SCRIPTS_TEST(an_unclean_leave_waits_and_a_return_takes_it_back),
+        SCRIPTS_TEST(a_reap_notes_what_its_channels_want),
+        SCRIPTS_TEST(a_lease_ends_and_done_ends_the_entry),
+        SCRIPTS_TEST(a_channel_s_entries_are_one_node_s_until_none_is_left),
+        SCRIPTS_TEST(a_channel_is_anybody_s_once_all_of_it_is_done),
+        SCRIPTS_TEST(what_a_dead_node_had_is_taken_whole_and_in_order),
+        SCRIPTS_TEST(an_answer_that_was_lost_is_given_again),
+        SCRIPTS_TEST(who_leaves_gives_back_what_is_not_done),
+        SCRIPTS_TEST(a_claim_takes_no_more_than_it_asks_for),
+        SCRIPTS_TEST(a_removal_that_is_due_comes_before_the_return),
+    };
+
+    return cmocka_run_group_tests(tests, scripts_setup, scripts_teardown);
+}
