@@ -168,14 +168,13 @@ describe('webhooks', { concurrency: 4 }, () => {
     const all = await cluster.several(cluster.nodes.length);
     for (let round = 0; round < rounds; round++) {
       const c = all[round % all.length];
-      await c.enter(channel, { user_id: 'ann' });
+      await c.enter(channel, { user_id: `u${round}` });
       c.leave(channel);
       await eventually(async () => assert.deepStrictEqual(cluster.keys('m', channel).concat(cluster.keys('s', channel)), []));
     }
   };
-  const order = ['channel_occupied', 'member_added', 'member_removed', 'channel_vacated'];
-  const inOrder = (n) => Array.from({ length: 4 * n }, (_, i) => order[i % 4]);
-  const of = (receiver, channel) => receiver.events.filter((e) => e.channel === channel).map((e) => e.name);
+  const inOrder = (n) => Array.from({ length: n }, (_, i) => ['channel_occupied', `member_added u${i}`, `member_removed u${i}`, 'channel_vacated']).flat();
+  const of = (receiver, channel) => receiver.events.filter((e) => e.channel === channel).map((e) => [e.name, e.user_id].join(' ').trim());
 
   test('a channel’s are sent in their order through whichever nodes, though the receiver fails, stalls and is slow', withHooks(3, {}, {}, async (cluster, receiver) => {
     receiver.answer = (n, res) => {

@@ -20,7 +20,7 @@ class Receiver {
         const n = this.requests.push(request);
         if (this.delay(n)) await after(this.delay(n));
         const status = this.answer(n, res);
-        if (typeof status !== 'number') return;
+        if (!status || typeof status !== 'number') return;
         if (status === 200) this.events.push(...JSON.parse(text).events);
         res.writeHead(status);
         res.end();
