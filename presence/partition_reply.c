@@ -149,6 +149,7 @@ static void resync_channel(struct hmap_node *node, void *context)
     if (!c->presence)
         return;
     presence_hold(c->presence, c->shared->now + HOLD_EPOCH_MS);
+    presence_history_ended(c->presence);
     shared_want_snapshot(c);
 }
 

@@ -17,6 +17,7 @@ void presence_init(struct presence *p, struct presence_rules rules, struct hash_
     roster_init(&p->view, seed);
     list_init(&p->grace);
     list_init(&p->going);
+    list_init(&p->coming);
     replica_init(&p->replica);
 }
 
@@ -53,6 +54,20 @@ static bool due(const struct presence *p, const struct member *m)
     return own && !m->left && !p->direct;
 }
 
+/* Redis may have it from before the writes that a failover lost: then its node is about
+ * to say that it has gone. */
+static bool is_doubted(const struct presence *p, const struct member *m, uint64_t now)
+{
+    return m->doubted && now < p->doubt_until && !m->sockets && !presence_in_grace(m);
+}
+
+static void wait_in(struct presence *p, struct list *waiting, struct member *m)
+{
+    if (list_empty(&m->held))
+        list_append(waiting, &m->held);
+    shared_hold(p->shared);
+}
+
 static void drop_if_nothing(struct presence *p, struct member *m)
 {
     if (!member_shown(m) && !m->sockets && !m->n_nids && !presence_in_grace(m))
@@ -72,7 +87,10 @@ void presence_update(struct presence *p, struct member *m, uint64_t now)
 {
     bool shown = member_shown(m);
 
-    if (due(p, m)) {
+    if (due(p, m) && !shown && is_doubted(p, m, now)) {
+        wait_in(p, &p->coming, m);
+    } else if (due(p, m)) {
+        m->doubted = false;
         if (!presence_in_grace(m))
             list_remove(&m->held);
         if (!shown) {
@@ -80,11 +98,11 @@ void presence_update(struct presence *p, struct member *m, uint64_t now)
             p->sink->added(p->context, m);
         }
     } else if (shown && now < p->hold_until && !presence_ablated(p, ABLATE_HOLD)) {
-        if (list_empty(&m->held))
-            list_append(&p->going, &m->held);
-        shared_hold(p->shared);
+        wait_in(p, &p->going, m);
     } else if (shown) {
         hide(p, m);
+    } else {
+        list_remove(&m->held); /* it was doubted, and has gone */
     }
     drop_if_nothing(p, m);
 }
@@ -300,6 +318,8 @@ void presence_tick(struct presence *p, uint64_t now)
     }
     while (now >= p->hold_until && !list_empty(&p->going))
         presence_update(p, CONTAINER_OF(p->going.next, struct member, held), now);
+    while (now >= p->doubt_until && !list_empty(&p->coming))
+        presence_update(p, CONTAINER_OF(p->coming.next, struct member, held), now);
 }
 
 bool presence_empty(const struct presence *p)
@@ -309,7 +329,7 @@ bool presence_empty(const struct presence *p)
 
 bool presence_waits(const struct presence *p)
 {
-    return !list_empty(&p->grace) || !list_empty(&p->going);
+    return !list_empty(&p->grace) || !list_empty(&p->going) || !list_empty(&p->coming);
 }
 
 /* Redis is silent, or speaks again */

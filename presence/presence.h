@@ -50,15 +50,19 @@ struct presence_sink {
 
 struct presence {
     struct roster view;
-    struct list grace; /* members without a socket, kept, by presence_tick */
-    struct list going; /* members that are shown and held by nobody, until hold_until */
+    struct list grace;  /* members without a socket, kept, by presence_tick */
+    struct list going;  /* members that are shown and held by nobody, until hold_until */
+    struct list coming; /* members that are doubted, until doubt_until */
     struct presence_rules rules;
     const struct presence_sink *sink;
     void *context;
     struct shared_channel *shared; /* NULL: a node by itself */
     bool direct;                   /* this node decides by itself */
     bool known;
-    uint64_t hold_until; /* ms: until then nobody is removed (rule 5) */
+    bool doubting;        /* the snapshot that is being taken is of an older history */
+    uint64_t hold_until;  /* ms: until then nobody is removed (rule 5) */
+    uint64_t doubt_until; /* ms: until then nobody is added who is doubted */
+    uint64_t moved;       /* ms: the last push, or snapshot with anybody in it */
     struct replica replica;
 };
 
@@ -80,13 +84,16 @@ void presence_join(struct presence *p, struct presence_ref *ref, struct slice us
  * for doesn't come. Idempotent. */
 void presence_leave(struct presence *p, struct presence_ref *ref, enum presence_exit how,
                     uint64_t now);
-/** Removes those whose grace or hold has ended by now. */
+/** Removes those whose grace or hold has ended by now, adds those who are no longer
+ * doubted.
+ */
 void presence_tick(struct presence *p, uint64_t now);
 /** True if nobody is here, in grace neither. */
 bool presence_empty(const struct presence *p);
 /** True if no socket of this node is here, in grace neither: the channel may close. */
 bool presence_idle(const struct presence *p);
-/** True if a member is kept in grace or held, so that presence_tick must be called. */
+/** True if a member is kept in grace, held or doubted, so that presence_tick must be
+ * called. */
 bool presence_waits(const struct presence *p);
 
 /* What the shared channel feeds in. */
@@ -113,6 +120,9 @@ bool presence_has_live(const struct presence *p, struct slice user_id);
 void presence_set_direct(struct presence *p, bool direct, uint64_t now);
 /** Nobody is removed until then: in case they come back. */
 void presence_hold(struct presence *p, uint64_t until);
+/** All that Redis had is lost: that its versions begin anew casts no doubt on whom it has
+ * from now on. */
+void presence_history_ended(struct presence *p);
 /** This node has another number: whom it held is as if held by another node. */
 void presence_renamed(struct presence *p, uint64_t now);
 

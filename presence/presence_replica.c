@@ -5,6 +5,11 @@
 /* A push that is older than the time after which silent links are given up. */
 enum { CAUGHT_MS = 10000 };
 
+/* Where a history goes back, the nodes have put it right one attempt to connect and a
+ * round trip later. The version of a channel that nobody holds is forgotten after a
+ * minute. */
+enum { DOUBT_MS = 2500, FORGOTTEN_MS = 50000 };
+
 static struct member *member_for(struct presence *p, struct slice user, struct slice info)
 {
     struct member *m = roster_find(&p->view, user);
@@ -23,6 +28,7 @@ static struct member *change(struct presence *p, const struct push *push)
     case PUSH_REF:
         m = member_for(p, push->user, push->info);
         member_add_nid(m, push->nid);
+        m->doubted = false;
         return m;
     case PUSH_UNREF:
     case PUSH_REMOVED:
@@ -125,6 +131,7 @@ void presence_push(struct presence *p, const struct push *push, uint64_t now)
     }
     m = change(p, push);
     replica_moved(&p->replica, push->at);
+    p->moved = now;
     if (!m)
         return;
     if (push->nid == presence_own_nid(p))
@@ -143,6 +150,7 @@ static void take(struct presence *p, const struct replica_member *from)
     if (m->mark != p->replica.mark)
         m->n_nids = 0;
     m->mark = p->replica.mark;
+    m->doubted = p->doubting && !member_shown(m);
     for (unsigned i = 0; i < from->n_nids; i++)
         member_add_nid(m, from->nids[i]);
 }
@@ -181,12 +189,31 @@ void presence_now_known(struct presence *p)
         p->sink->known(p->context);
 }
 
+/* A failover has lost writes: who left by one of them is back in Redis until his node has
+ * looked. Additions of this snapshot wait for that, or a client would see him come and
+ * go. */
+static void doubt_what_goes_back(struct presence *p, struct version at, uint64_t now)
+{
+    bool forgotten = presence_is_void(p) && now - p->moved >= FORGOTTEN_MS;
+
+    p->doubting = at.seq < p->replica.at.seq && !forgotten;
+    if (p->doubting)
+        p->doubt_until = now + DOUBT_MS;
+}
+
+void presence_history_ended(struct presence *p)
+{
+    p->replica.at = (struct version){0, 0};
+}
+
 void presence_page(struct presence *p, const struct op_reply *page, uint64_t now)
 {
     struct replica *r = &p->replica;
 
-    if (!r->cursor)
+    if (!r->cursor) {
+        doubt_what_goes_back(p, page->at, now);
         replica_begin(r, page->at);
+    }
     for (unsigned i = 0; i < page->n_members; i++)
         take(p, &page->members[i]);
     r->cursor = page->cursor;
@@ -196,6 +223,8 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
     }
     hmap_each(&p->view.by_id, forget_unmarked, p);
     r->caught = now + CAUGHT_MS;
+    if (!presence_is_void(p))
+        p->moved = now;
     if (!replica_finish(r, apply_early, p)) {
         resync(p, now);
         return;

@@ -26,6 +26,7 @@ struct member {
     unsigned n_nids;   /* the nodes that hold it, by the replica; 0 on a node by itself */
     uint64_t *nids;
     unsigned mark; /* the last snapshot that had it */
+    bool doubted;  /* found by a snapshot of an older history, and by nothing else */
     bool left; /* shown as gone while Redis was silent: this node's reference is void */
     uint64_t keep_until; /* ms: an unclean disconnect keeps the user until then; 0 none */
     struct slice id;     /* the user id */

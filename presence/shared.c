@@ -181,7 +181,7 @@ static void end_holds(struct shared *s)
 
         next = at->next;
         presence_tick(c->presence, s->now);
-        if (list_empty(&c->presence->going))
+        if (list_empty(&c->presence->going) && list_empty(&c->presence->coming))
             list_remove(&c->holding);
     }
 }

@@ -169,10 +169,78 @@ static void a_batch_is_bounded_by_bytes_too(void **state)
     end(&w);
 }
 
+static void take(struct world *w, uint64_t seq, const struct replica_member *members,
+                 unsigned n, uint64_t now)
+{
+    replica_restart(&w->presence.replica);
+    presence_page(
+        &w->presence,
+        &(struct op_reply){.at = {seq, seq}, .members = members, .n_members = n}, now);
+}
+
+/* A failover that lost writes: Redis has someone who had left. */
+static void who_is_back_by_an_older_history_is_waited_for(void **state)
+{
+    static uint64_t other[] = {9};
+    const struct replica_member members[] = {
+        {.user = SLICE("a"), .nids = other, .n_nids = 1},
+        {.user = SLICE("b"), .nids = other, .n_nids = 1},
+        {.user = SLICE("c"), .nids = other, .n_nids = 1}};
+    const struct push gone = {.kind = PUSH_REMOVED,
+                              .at = {4, 40},
+                              .prev_nonce = 3,
+                              .nid = 9,
+                              .user = SLICE("b")};
+    struct push again = gone;
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    take(&w, 3, members, 2, 1000);
+    presence_push(&w.presence, &gone, 1000);
+    assert_int_equal(w.presence.view.n, 1);
+    take(&w, 3, members, 3, 2000);
+    assert_int_equal(w.presence.view.n, 1);
+    again.at.nonce = 41; /* his node has put it right */
+    presence_push(&w.presence, &again, 2100);
+    presence_tick(&w.presence, 4499);
+    assert_int_equal(w.presence.view.n, 1);
+    presence_tick(&w.presence, 4500); /* nobody said that c has gone */
+    assert_int_equal(w.presence.view.n, 2);
+    assert_false(presence_waits(&w.presence));
+
+    take(&w, 2, members, 3, 9000);
+    again = (struct push){
+        .kind = PUSH_REF, .at = {3, 30}, .prev_nonce = 2, .nid = 8, .user = SLICE("b")};
+    presence_push(&w.presence, &again, 9001); /* he does come */
+    assert_int_equal(w.presence.view.n, 3);
+    end(&w);
+}
+
+/* Redis was emptied: whom it has has been said to it since. */
+static void who_is_there_after_everything_was_lost_is_shown_at_once(void **state)
+{
+    static uint64_t other[] = {9};
+    const struct replica_member members[] = {
+        {.user = SLICE("a"), .nids = other, .n_nids = 1},
+        {.user = SLICE("b"), .nids = other, .n_nids = 1}};
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    take(&w, 7, members, 1, 1000);
+    presence_history_ended(&w.presence);
+    take(&w, 2, members, 2, 2000);
+    assert_int_equal(w.presence.view.n, 2);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
+        cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
+        cmocka_unit_test(who_is_there_after_everything_was_lost_is_shown_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
