@@ -7,7 +7,7 @@
 #include <netinet/tcp.h>
 #include <sys/resource.h>
 
-enum { SOURCES = 16, INPUT = UINT32_MAX };
+enum { UNGREETED_SHOWN = 3, SOURCES = 16, INPUT = UINT32_MAX };
 
 static void more_descriptors(void)
 {
@@ -240,7 +240,8 @@ static void take_text(struct conns *s, struct conn *c, struct slice text, uint64
     } else if (greeted(c, text)) {
         s->owner->open(s->context, index);
     } else { /* pusher:error, and its Close frame behind it */
-        fprintf(stderr, "muster-chaos: no greeting: %.*s\n", SLICE_ARG(text));
+        if (s->ungreeted++ < UNGREETED_SHOWN)
+            fprintf(stderr, "muster-chaos: no greeting: %.*s\n", SLICE_ARG(text));
     }
 }
 

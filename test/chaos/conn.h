@@ -37,6 +37,7 @@ struct conns {
     const char *key; /* the app's */
     struct conn *all;
     unsigned n, source;
+    unsigned ungreeted; /* told to go away instead; a few are shown */
     int epoll, input;
     uint32_t mask;
     char *scratch;

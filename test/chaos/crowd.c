@@ -51,13 +51,15 @@ static void member_init(struct member *m, struct crowd *c, unsigned index,
                         const struct geometry *g)
 {
     unsigned k = index % c->per_room, user = k % c->users;
+    unsigned stays; /* so many before it don't churn */
 
     *m = (struct member){
         .crowd = c, .index = index, .room = &c->rooms[index / c->per_room]};
     m->user = &m->room->users[user];
     m->user->members[m->user->n++] = m;
     m->churns = k >= c->users || k * g->churn % 100 < g->churn;
-    m->publishes = !m->churns && (k + 2) * g->publish % 100 < g->publish;
+    stays = k - (k * g->churn + 99) / 100;
+    m->publishes = !m->churns && stays * g->publish % 100 < g->publish;
     m->report = (struct check_report){violation, m};
 }
 
