@@ -2,12 +2,13 @@
 // Nothing breaks, but much happens at once.
 const { FAULTLESS } = require('../support/bounds');
 const { after } = require('../support/scene');
+const { verify } = require('../support/verify');
 
 module.exports = [
   {
     name: 'tight-loop',
     about: 'the same users joining and leaving on several nodes without a pause',
-    settings: { count: 100, room: 20, twins: 8, churning: 30, lossless: true, keepsClients: true },
+    settings: { hooked: true, count: 100, room: 20, twins: 8, churning: 30, lossless: true, keepsClients: true },
     async run(scene) {
       await scene.during(async () => {
         await scene.clients.say('tight', 1);
@@ -22,7 +23,7 @@ module.exports = [
   {
     name: 'limit',
     about: 'a limit of 100 and 500 simultaneous joins over 4 nodes',
-    settings: { count: 500, room: 500, twins: 0, churning: 0, talking: 1, keepsClients: true },
+    settings: { hooked: true, count: 500, room: 500, twins: 0, churning: 0, talking: 1, keepsClients: true },
     async run(scene) {
       const expect = async (what, members) => {
         const { waiting } = await scene.clients.say('in', 20000);
@@ -38,6 +39,9 @@ module.exports = [
       await scene.clients.say('insist');
       await expect('30 left, 400 tried again', 100);
       await scene.heal(FAULTLESS);
+      const [members] = scene.redis.list('KEYS', '*}m:*');
+      await scene.redis.call('HSET', members, 'nobody', '0123456789abcdef;{}');
+      if (!(await verify(scene, 0)).some((fault) => /^m of .*nobody/.test(fault))) scene.fail("a ghost in Redis isn't found");
     },
   },
 ];

@@ -12,7 +12,7 @@ const names = (node) => [...node.log().matchAll(/(?<=cluster\.nid nid=)[0-9a-f]{
 const stopped = (seconds) => ({
   name: `node-stop-${seconds}`,
   about: `SIGSTOP of one of four nodes for ${seconds} s`,
-  settings: { keepsClients: seconds < 30 },
+  settings: { keepsClients: seconds < 30, hooked: seconds < 30 },
   async run(scene) {
     await scene.during(async () => {
       await scene.takeAway(0, true);
@@ -52,7 +52,7 @@ module.exports = [
   {
     name: 'rolling-restart',
     about: 'all nodes replaced in turn by SIGTERM; their clients come back',
-    settings: { lossless: true },
+    settings: { hooked: true, lossless: true },
     async run(scene) {
       await scene.during(async () => {
         for (let i = 0; i < scene.nodes; i++) {
@@ -91,7 +91,7 @@ module.exports = [
   {
     name: 'one-nid',
     about: "a node started under another's name, and one whose name somebody else beats with",
-    settings: { keepsClients: true, lossless: true },
+    settings: { hooked: true, keepsClients: true, lossless: true },
     async run(scene) {
       let since;
       await scene.during(async () => {

@@ -95,7 +95,7 @@ module.exports = [
   {
     name: 'script-flush',
     about: 'SCRIPT FLUSH, again and again',
-    settings: { keepsClients: true },
+    settings: { hooked: true, keepsClients: true },
     async run(scene) {
       await scene.during(async () => {
         for (let i = 0; i < 30; i++) {

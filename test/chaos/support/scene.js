@@ -11,6 +11,7 @@ const { Redis, adapter } = require('../../wire/support/redis');
 const { Clients } = require('./clients');
 const { Gate } = require('./gate');
 const { within } = require('./shim');
+const { Hooks } = require('./hooks');
 const { Poster } = require('./poster');
 const { verify } = require('./verify');
 
@@ -47,6 +48,7 @@ class Scene {
 
   async start() {
     this.redis = await within(this.redisEnv, () => new Redis({ args: this.redisArgs }).start());
+    if (this.hooked) await (this.hooks = new Hooks()).open(this);
     this.rooms = Math.ceil(this.clientCount() / this.room);
     this.record = path.join(os.tmpdir(), `muster-chaos-${process.pid}-${this.name}.record`);
     this.clients = new Clients({
@@ -213,6 +215,9 @@ class Scene {
     await after(Math.max(0, since + bound + SLACK - Date.now())); // leaves may wait so long, in some nodes
     await this.calm();
     for (const fault of await verify(this, 3000 + Math.max(0, since + 15000 - Date.now()))) this.fail(fault);
+    if (!this.hooks) return;
+    for (const fault of await this.hooks.verify(this)) this.fail(fault);
+    this.note(`${this.hooks.receiver.events.length} webhooks`);
   }
 
   /** While `act` acts there is churn. redis: who joins now may be unknown to Redis. */
@@ -268,6 +273,7 @@ class Scene {
     for (const n of this.all) if (!n.how) n.kill('SIGCONT'), n.kill('SIGKILL');
     await Promise.all(this.all.map((n) => n.exited));
     this.gates.forEach((g) => g.close());
+    if (this.hooks) this.hooks.close();
     if (this.clients) await this.clients.end();
     for (const r of [this.redis, this.replica]) if (r) await r.stop().catch(() => {});
     if (!this.record) return;
