@@ -40,8 +40,6 @@ void checks_scan(struct world *w)
         if (c->state == CLIENT_IN && c->user.p && !c->settled && is_held(w, c))
             c->settled = ++c->held == SETTLED;
     }
-    for (unsigned i = 0; i < w->n_shards; i++)
-        fake_claim(&w->shards[i].fake, world_ms(w));
 }
 
 static bool loses_data(const struct world *w)
@@ -87,11 +85,37 @@ static bool is_last_coming(const struct room *room, const struct name *user)
     return false;
 }
 
+/* What was delivered again, since its sender was taken for dead, counts once. */
+static bool had_before(const struct room *room, const struct hook *h)
+{
+    for (unsigned i = room->n_hooks; i-- > 0;)
+        if (room->hooks[i].number == h->number)
+            return true;
+    return false;
+}
+
+/* A departure that waited comes where it was due; others never change places. */
+static bool is_out_of_order(const struct room *room, const struct hook *h)
+{
+    for (unsigned i = room->n_hooks; i-- > 0;)
+        if (!room->hooks[i].delayed)
+            return !h->delayed && h->number < room->hooks[i].number;
+    return false;
+}
+
 void checks_hook(struct world *w, const struct hook *h)
 {
     struct room *room = world_room(w, h->channel->text);
 
-    if (is_last_coming(room, h->user) == is_coming(h->kind) && !loses_data(w))
+    if (loses_data(w) || had_before(room, h))
+        return;
+    world_log(w, "receiver: %.*s webhook %u, kind %d, of %.*s", SLICE_ARG(room->name),
+              (unsigned)h->number, h->kind,
+              SLICE_ARG(h->user ? h->user->text : SLICE_NONE));
+    if (is_out_of_order(room, h))
+        world_violation(w, "I8", "webhook %u of %.*s is out of order",
+                        (unsigned)h->number, SLICE_ARG(room->name));
+    if (is_last_coming(room, h->user) == is_coming(h->kind))
         world_violation(w, "I8", "two webhooks of one kind (%d) for %.*s in %.*s",
                         h->kind, SLICE_ARG(h->user ? h->user->text : SLICE_NONE),
                         SLICE_ARG(room->name));
@@ -341,7 +365,7 @@ void checks_final(struct world *w)
         check_orders(w);
     if (loses_data(w))
         return;
-    sched_run(&w->sched, w->sched.now + 4000 * MS);
+    sched_run(&w->sched, w->sched.now + HOOKS_MS * (uint64_t)MS);
     checks_scan(w);
     check_hooks(w);
 }

@@ -28,6 +28,7 @@ static void data_fini(struct fake_data *d)
     free(d->channels);
     free(d->beats);
     free(d->hooks);
+    free(d->leases);
     memset(d, 0, sizeof *d);
 }
 
@@ -57,6 +58,7 @@ struct fake_data *fake_copy(const struct fake *f)
         dup_channel(&d->channels[i]);
     d->beats = dup_array(d->beats, d->beats_room, sizeof *d->beats);
     d->hooks = dup_array(d->hooks, d->hooks_room, sizeof *d->hooks);
+    d->leases = dup_array(d->leases, d->leases_room, sizeof *d->leases);
     return d;
 }
 
@@ -203,7 +205,7 @@ uint64_t fake_sum(const struct fake *f, unsigned partition, uint64_t nid)
     return sum;
 }
 
-/* Webhooks (rule 12) */
+/* Webhooks (rule 12); who sends them is fake_hooks.c's */
 
 static bool hook_is(const struct hook *h, enum hook_kind kind, const struct name *channel,
                     const struct name *user)
@@ -211,7 +213,7 @@ static bool hook_is(const struct hook *h, enum hook_kind kind, const struct name
     return h->kind == kind && h->channel == channel && h->user == user;
 }
 
-static void hook_gone(struct fake *f, enum hook_kind kind, const struct name *channel,
+static void hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
                       const struct name *user, uint64_t due)
 {
     struct fake_data *d = &f->data;
@@ -219,38 +221,36 @@ static void hook_gone(struct fake *f, enum hook_kind kind, const struct name *ch
 
     while (times--) {
         d->hooks = grown(d->hooks, d->n_hooks, &d->hooks_room, sizeof *d->hooks);
-        d->hooks[d->n_hooks++] = (struct hook){kind, channel, user, due};
+        d->hooks[d->n_hooks++] =
+            (struct hook){.kind = kind,
+                          .channel = c->name,
+                          .user = user,
+                          .due = due,
+                          .partition = c->partition,
+                          .number = ++d->partitions[c->partition].hooks,
+                          .delayed = due > 0};
     }
 }
 
 /* A return before the departure was due takes that back, and is none itself. */
-static void hook_came(struct fake *f, enum hook_kind kind, const struct name *channel,
+static void hook_came(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
                       const struct name *user, uint64_t now)
 {
     struct fake_data *d = &f->data;
     enum hook_kind gone = kind == HOOK_ADDED ? HOOK_REMOVED : HOOK_VACATED;
 
     for (unsigned i = 0; i < d->n_hooks; i++) {
-        if (!hook_is(&d->hooks[i], gone, channel, user) || d->hooks[i].due <= now)
+        struct hook *h = &d->hooks[i];
+
+        if (!hook_is(h, gone, c->name, user) || h->sender)
             continue;
-        memmove(&d->hooks[i], &d->hooks[i + 1], (--d->n_hooks - i) * sizeof *d->hooks);
-        return;
+        if (h->due > now) {
+            memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
+            return;
+        }
+        h->due = 0;
     }
-    hook_gone(f, kind, channel, user, now);
-}
-
-void fake_claim(struct fake *f, uint64_t now)
-{
-    struct fake_data *d = &f->data;
-    unsigned kept = 0;
-
-    for (unsigned i = 0; i < d->n_hooks; i++) {
-        if (d->hooks[i].due > now)
-            d->hooks[kept++] = d->hooks[i];
-        else if (f->on_hook)
-            f->on_hook(f->context, &d->hooks[i]);
-    }
-    d->n_hooks = kept;
+    hook_gone(f, kind, c, user, 0);
 }
 
 /* Changes */
@@ -317,7 +317,7 @@ static enum op_result join(struct fake *f, struct fake_channel *c, const struct 
     hold(m, by->nid, op->hash);
     announce(f, c, PUSH_ADDED, m, by);
     if (c->webhooks & WANT_MEMBERS)
-        hook_came(f, HOOK_ADDED, c->name, user, by->now);
+        hook_came(f, HOOK_ADDED, c, user, by->now);
     return RESULT_ADDED;
 }
 
@@ -343,8 +343,7 @@ static enum op_result leave(struct fake *f, struct fake_channel *c, struct fake_
     if (m->n_refs)
         return RESULT_UNREF;
     if (c->webhooks & WANT_MEMBERS)
-        hook_gone(f, HOOK_REMOVED, c->name, m->user,
-                  by->now + (by->unclean ? UNCLEAN_MS : 0));
+        hook_gone(f, HOOK_REMOVED, c, m->user, by->unclean ? by->now + UNCLEAN_MS : 0);
     drop_member(c, m, by->now);
     return RESULT_REMOVED;
 }
@@ -369,10 +368,9 @@ static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count
     if (!(c->webhooks & WANT_OCCUPIED))
         return grows;
     if (!before && c->n_counts)
-        hook_came(f, HOOK_OCCUPIED, c->name, NULL, by->now);
+        hook_came(f, HOOK_OCCUPIED, c, NULL, by->now);
     else if (before && !c->n_counts)
-        hook_gone(f, HOOK_VACATED, c->name, NULL,
-                  by->now + (by->unclean ? UNCLEAN_MS : 0));
+        hook_gone(f, HOOK_VACATED, c, NULL, by->unclean ? by->now + UNCLEAN_MS : 0);
     return grows;
 }
 

@@ -11,9 +11,11 @@
 enum fake_broken {
     FAKE_NO_FENCE = 1,
     FAKE_NO_STALE = 2,
-    FAKE_NO_LIMIT = 4,   /* for the checker: I6 */
-    FAKE_TWO_HOOKS = 8,  /* I8 */
-    FAKE_KEEPS_NID = 16, /* I5 */
+    FAKE_NO_LIMIT = 4,    /* for the checker: I6 */
+    FAKE_TWO_HOOKS = 8,   /* I8 */
+    FAKE_KEEPS_NID = 16,  /* I5 */
+    FAKE_ANY_HOOK = 32,   /* I8: who asks gets what is due, whoever has the rest */
+    FAKE_LOST_HOOKS = 64, /* I8: what a lost answer took isn't given again */
 };
 
 struct fake_rules {
@@ -27,7 +29,16 @@ enum hook_kind { HOOK_OCCUPIED, HOOK_VACATED, HOOK_ADDED, HOOK_REMOVED };
 struct hook {
     enum hook_kind kind;
     const struct name *channel, *user; /* user NULL: occupied, vacated */
-    uint64_t due;
+    uint64_t due;                      /* 0: at once */
+    unsigned partition;
+    uint64_t number;        /* in its partition */
+    bool delayed;           /* was made to be due later */
+    uint64_t sender, taken; /* whose it is, and by which ask; 0: not yet */
+};
+
+struct fake_lease {
+    unsigned partition;
+    uint64_t sender, until, number;
 };
 
 struct fake_reference {
@@ -66,7 +77,7 @@ struct fake_holder {
 };
 
 struct fake_partition {
-    uint64_t epoch;
+    uint64_t epoch, hooks; /* hooks: made so far */
     struct fake_holder *holders;
     unsigned n_holders, room;
 };
@@ -80,6 +91,8 @@ struct fake_data {
     unsigned n_beats, beats_room;
     struct hook *hooks;
     unsigned n_hooks, hooks_room;
+    struct fake_lease *leases;
+    unsigned n_leases, leases_room;
 };
 
 struct fake {
@@ -88,7 +101,6 @@ struct fake {
     struct names *names;
     void (*on_push)(void *context, struct slice app, struct slice channel,
                     const struct push *p);
-    void (*on_hook)(void *context, const struct hook *h); /* a claimed one */
     void *context;
 };
 
@@ -122,8 +134,23 @@ uint64_t fake_cache(struct fake *f, struct slice app, struct slice channel, uint
 /** The number of the event that is cached; 0: none. */
 uint64_t fake_cached(struct fake *f, struct slice app, struct slice channel,
                      uint64_t now);
-/** Hands over the webhooks that are due. */
-void fake_claim(struct fake *f, uint64_t now);
+/** As adapters/redis_script.h has it. */
+struct claim {
+    unsigned partition;
+    uint64_t sender, number, heard;
+    const uint64_t *done; /* numbers of hooks */
+    unsigned n_done, limit, lease_ms;
+    bool leaves;
+};
+
+struct claim_reply {
+    const struct hook *hooks; /* in their order */
+    unsigned n;
+    bool more;
+};
+
+struct claim_reply fake_claim(struct fake *f, const struct claim *c, struct arena *a,
+                              uint64_t now);
 
 /** Whatever this nid sends is no news, up to `by` numbers from now. */
 void fake_raise(struct fake *f, uint64_t nid, unsigned by);

@@ -106,6 +106,7 @@ void link_tear_down(struct link *l)
     l->retry_at = node_ms(n) + l->backoff;
     n->world->resets++;
     world_log(n->world, "node %u: links down", n->index);
+    sender_lost(n->sender);
     shared_link_down(n->shared);
     liveness_link_down(n->liveness);
     node_turn_ends(n);

@@ -44,6 +44,7 @@ enum request_kind {
     REQUEST_SUBSCRIBE,
     REQUEST_UNSUBSCRIBE,
     REQUEST_PROBE,
+    REQUEST_CLAIM,
 };
 
 struct request {
@@ -60,6 +61,7 @@ struct request {
     struct batch batch;
     struct verify verify;
     struct beat beat;
+    struct claim claim;
     struct beat_value seen;
     union {
         struct batch_reply batch;
@@ -67,6 +69,7 @@ struct request {
         struct list_reply list;
         struct version version;
         struct beat_reply beat;
+        struct claim_reply claim;
         bool yes;
         struct {
             const uint64_t *nids;
@@ -92,5 +95,17 @@ static inline uint64_t later(uint64_t a, uint64_t b)
 struct request *request_new(struct conn *c, enum request_kind kind);
 /** Takes it. */
 void request_send(struct request *r);
+
+/* sender.c: webhooks */
+
+struct sender *sender_alloc(struct node *n);
+void sender_free(struct sender *s);
+void sender_answered(struct sender *s, const struct claim *c,
+                     const struct claim_reply *r);
+/** The links are down: no answer comes any more. */
+void sender_lost(struct sender *s);
+/** Something of this partition may be due. */
+void sender_soon(struct sender *s, unsigned partition);
+void sender_tick(struct sender *s, uint64_t now);
 
 #endif

@@ -42,6 +42,8 @@ static const struct ablation ablations[] = {
     {"break-i5", FAKE_KEEPS_NID, 0, 0, 0},
     {"break-i6", FAKE_NO_LIMIT, 0, 0, 0},
     {"break-i8", FAKE_TWO_HOOKS, 0, 0, 0},
+    {"anyhook", FAKE_ANY_HOOK, 0, 0, 0},
+    {"losthook", FAKE_LOST_HOOKS, 0, 0, 0},
 };
 
 enum { ABLATIONS = sizeof ablations / sizeof *ablations };

@@ -7,7 +7,7 @@
 #include "presence/liveness_ablation.h"
 #include "presence/shared_ablation.h"
 #include "server/base/xalloc.h"
-#include "test/sim/world.h"
+#include "test/sim/link.h"
 
 enum { LIVENESS_TICK_MS = 250 };
 
@@ -59,6 +59,7 @@ static void tick(struct node *n)
     uint64_t now = node_ms(n);
 
     link_tick(n->link);
+    sender_tick(n->sender, now);
     liveness_tick(n->liveness, now, now < n->stalled_until);
     for (unsigned i = 0; i < n->world->n_rooms; i++)
         if (n->places[i].life && n->places[i].room->kind != ROOM_PLAIN)
@@ -482,6 +483,7 @@ struct node *node_start(struct world *w, unsigned index, uint64_t forced_nid)
     n->shared = shared_alloc(&link_pipe, &shared_sink, n, seed);
     shared_set_ablation(n->shared, w->options.shared);
     n->link = link_alloc(n);
+    n->sender = sender_alloc(n);
     n->forced_nid = forced_nid;
     n->liveness = liveness_alloc(rules, &link_liveness_sink, n, node_ms(n));
     liveness_set_ablation(n->liveness, w->options.liveness);
@@ -528,5 +530,6 @@ void node_kill(struct node *n)
 void node_free(struct node *n)
 {
     link_free(n->link);
+    sender_free(n->sender);
     free(n);
 }

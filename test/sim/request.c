@@ -82,6 +82,9 @@ static void execute(struct request *r, uint64_t now)
     case REQUEST_KILL:
         r->reply.yes = fake_kill(f, r->nid, r->seen);
         break;
+    case REQUEST_CLAIM:
+        r->reply.claim = fake_claim(f, &r->claim, &r->memory, now);
+        break;
     case REQUEST_SUBSCRIBE:
     case REQUEST_UNSUBSCRIBE:
         if (c->alive)
@@ -102,6 +105,7 @@ static void answer_shared(struct node *n, struct request *r, uint64_t now)
 
     switch ((int)r->kind) {
     case REQUEST_BATCH:
+        sender_soon(n->sender, r->batch.partition);
         shared_batched(n->shared, r->batch.partition, &r->reply.batch, now);
         break;
     case REQUEST_VERIFY:
@@ -140,6 +144,14 @@ static void answer_liveness(struct node *n, struct request *r, uint64_t now)
     }
 }
 
+static void answer(struct node *n, struct request *r, uint64_t now)
+{
+    answer_shared(n, r, now);
+    answer_liveness(n, r, now);
+    if (r->kind == REQUEST_CLAIM)
+        sender_answered(n->sender, &r->claim, &r->reply.claim);
+}
+
 static void on_reply(struct node *n, void *arg)
 {
     struct request *r = arg;
@@ -149,8 +161,7 @@ static void on_reply(struct node *n, void *arg)
     } else if (r->conn->alive) {
         list_remove(&r->waiting);
         r->conn->proven = node_ms(n);
-        answer_shared(n, r, node_ms(n));
-        answer_liveness(n, r, node_ms(n));
+        answer(n, r, node_ms(n));
         node_turn_ends(n);
     }
     request_free(r);

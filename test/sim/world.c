@@ -14,7 +14,6 @@ enum {
     CALM_QUICK = 600, /* I3, without faults */
     CALM_ROTATION = 38000,
     AFTER_MS = 15000, /* once more, when all has healed */
-    HOOKS_MS = 4000,  /* the last webhooks of unclean departures are due then */
 };
 
 uint64_t world_ms(const struct world *w)
@@ -101,13 +100,6 @@ static void on_push(void *context, struct slice app, struct slice channel,
     link_route(w, s, room, p, NULL, 0, 0);
 }
 
-static void on_hook(void *context, const struct hook *h)
-{
-    struct shard *s = context;
-
-    checks_hook(s->world, h);
-}
-
 static void make_shard(struct world *w, struct shard *s)
 {
     bool small = rng_chance(&w->plan, 30);
@@ -119,7 +111,6 @@ static void make_shard(struct world *w, struct shard *s)
     s->up = true;
     fake_init(&s->fake, rules, &w->names);
     s->fake.on_push = on_push;
-    s->fake.on_hook = on_hook;
     s->fake.context = s;
 }
 

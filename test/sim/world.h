@@ -13,7 +13,13 @@
 #include "test/sim/invariants.h"
 #include "test/sim/sched.h"
 
-enum { SHARDS = 2, ROOMS = 10, NODES_MAX = 6 };
+enum {
+    SHARDS = 2,
+    ROOMS = 10,
+    NODES_MAX = 6,
+    HOOKS_LEASE_MS = 6000, /* shorter than a node's, as a run is */
+    HOOKS_MS = 30000,      /* the last webhooks are delivered then, whoever had them */
+};
 
 enum sabotage {
     BREAK_SNAPSHOT = 1, /* I1: the joiner is left out */
@@ -60,7 +66,7 @@ struct room {
     struct check_item *order; /* as Redis had it */
     unsigned n_order, order_room, calm_from;
     uint64_t full_at;   /* ms: the last time it was full */
-    struct hook *hooks; /* claimed */
+    struct hook *hooks; /* delivered */
     unsigned n_hooks, hooks_room;
 };
 
@@ -121,6 +127,7 @@ struct place {
 };
 
 struct link;
+struct sender;
 
 struct node {
     struct world *world;
@@ -132,6 +139,7 @@ struct node {
     struct shared *shared;
     struct liveness *liveness;
     struct link *link;
+    struct sender *sender;
     struct place places[ROOMS];
     struct node *all;                  /* chain of all there ever were */
     struct deferred *held, **held_end; /* while paused */
@@ -201,6 +209,7 @@ void checks_final(struct world *w);
 /** From now on everything is checked as in a run without faults. */
 void checks_calm(struct world *w);
 void checks_removed(struct client *seer, struct slice user);
+/** A receiver has got it. */
 void checks_hook(struct world *w, const struct hook *h);
 
 /* node.c */

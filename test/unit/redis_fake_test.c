@@ -13,13 +13,15 @@
 #include "test/unit/redis_scripts.h"
 
 enum {
+    SENDERS = 3,
     NIDS = 4,
     ROOMS = 5,
     USERS = 7,
     OPS_MAX = 12,
     COMMANDS = 1500,
     SEEDS = 8,
-    LATE_MS = 300
+    LATE_MS = 300,
+    HELD_MAX = 400
 };
 
 static const char *const rooms[ROOMS] = {"presence-a", "presence-b", "room-c", "#user-d",
@@ -106,6 +108,13 @@ static void say(struct said *rooms_said, struct slice channel, const struct push
     add_line(&s->lines, text);
 }
 
+/* Who sends a partition's webhooks. */
+struct sender {
+    uint64_t number, heard;
+    struct slice held[HELD_MAX]; /* tokens of what it has, in the arena */
+    unsigned n;
+};
+
 struct pair {
     struct scripts *real;
     struct fake fake;
@@ -115,6 +124,8 @@ struct pair {
     uint64_t state;       /* of the generator */
     uint64_t now, numbers[NIDS];
     unsigned partitions[ROOMS];
+    struct sender senders[ROOMS][SENDERS];
+    bool clean; /* all leaves are, so that all webhooks are due at once */
 };
 
 static unsigned below(struct pair *p, unsigned n)
@@ -139,11 +150,6 @@ static void fake_push(void *context, struct slice app, struct slice channel,
     say(p->said[0], channel, push);
 }
 
-static void no_hook(void *context, const struct hook *h)
-{
-    (void)context, (void)h;
-}
-
 static void begin(struct pair *p, struct scripts *s, uint64_t seed)
 {
     const struct fake_rules rules = {.snapshot_page = SNAPSHOT_PAGE,
@@ -157,7 +163,6 @@ static void begin(struct pair *p, struct scripts *s, uint64_t seed)
     p->said[1] = calloc(ROOMS, sizeof *p->said[1]);
     fake_init(&p->fake, rules, &p->names);
     p->fake.on_push = fake_push;
-    p->fake.on_hook = no_hook;
     p->fake.context = p;
     for (unsigned i = 0; i < ROOMS; i++)
         p->partitions[i] = redis_partition(APP, slice_of(rooms[i]));
@@ -239,7 +244,7 @@ static struct op random_op(struct pair *p, unsigned room)
               : kind < 9 ? OP_COUNT
                          : OP_SNAPSHOT;
     op.webhooks = room == 2 ? WANT_OCCUPIED : WANT_OCCUPIED | WANT_MEMBERS;
-    op.unclean = below(p, 2);
+    op.unclean = below(p, 2) && !p->clean;
     if (op.kind == OP_JOIN || op.kind == OP_LEAVE) {
         op.user = slice_of(users[user]);
         op.hash = 0xfedcba9000ULL + user;
@@ -434,7 +439,7 @@ static void same_webhooks(struct pair *p)
     }
     for (unsigned part = 0; part < PARTITIONS; part++) {
         struct redis_webhooks ask = {
-            .partition = part, .limit = 100000, .lease_ms = 60000};
+            .partition = part, .id = 1, .number = 1, .limit = 100000, .lease_ms = 60000};
         struct redis_webhooks_reply r;
         struct buf b = BUF_INIT;
         const char *why;
@@ -449,6 +454,118 @@ static void same_webhooks(struct pair *p)
         }
     }
     assert_same_lines(&hooks[0], &hooks[1]);
+}
+
+static uint64_t number_of(struct slice token)
+{
+    return strtoull(token.p, NULL, 10);
+}
+
+/* A part of what the sender has is done; the rest stays. */
+static unsigned some_done(struct pair *p, struct sender *s, struct slice *tokens,
+                          uint64_t *numbers)
+{
+    unsigned n = 0, kept = 0;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        if (below(p, 3)) {
+            s->held[kept++] = s->held[i];
+            continue;
+        }
+        tokens[n] = s->held[i];
+        numbers[n++] = number_of(s->held[i]);
+    }
+    s->n = kept;
+    return n;
+}
+
+static void same_taken(struct pair *p, struct sender *s,
+                       const struct redis_webhooks_reply *real,
+                       const struct claim_reply *fake, bool heard)
+{
+    assert_int_equal(real->n, fake->n);
+    for (unsigned i = 0; i < real->n; i++) {
+        struct slice token = real->entries[i].token;
+        char *copy = arena_alloc(&p->arena, token.n + 1);
+
+        assert_true(number_of(token) == fake->hooks[i].number);
+        assert_true(slice_eq(real->entries[i].channel, fake->hooks[i].channel->text));
+        memcpy(copy, token.p, token.n);
+        if (heard && s->n < HELD_MAX)
+            s->held[s->n++] = (struct slice){copy, token.n};
+    }
+}
+
+/* Rooms of one partition have one sender on each node. */
+static struct sender *sender_of(struct pair *p, unsigned room, unsigned who)
+{
+    unsigned first = 0;
+
+    while (p->partitions[first] != p->partitions[room])
+        first++;
+    return &p->senders[first][who];
+}
+
+/* Now and then the answer is lost, the lease brief, the command late, or the sender
+ * leaves. */
+static void do_claim(struct pair *p)
+{
+    unsigned room = below(p, ROOMS), who = below(p, SENDERS);
+    struct sender *s = sender_of(p, room, who);
+    bool late = s->number && !below(p, 20), leaves = !late && !below(p, 20),
+         heard = below(p, 8);
+    struct slice tokens[HELD_MAX];
+    uint64_t numbers[HELD_MAX];
+    unsigned n = late ? 0 : some_done(p, s, tokens, numbers);
+    struct claim claim = {.partition = p->partitions[room],
+                          .sender = nid_of(who),
+                          .number = late ? s->number : ++s->number,
+                          .heard = s->heard,
+                          .done = numbers,
+                          .n_done = n,
+                          .limit = below(p, 6),
+                          .lease_ms = below(p, 6) ? 60000 : 0,
+                          .leaves = leaves};
+    struct redis_webhooks ask = {.partition = claim.partition,
+                                 .id = claim.sender,
+                                 .number = claim.number,
+                                 .heard = claim.heard,
+                                 .done = tokens,
+                                 .n_done = n,
+                                 .limit = claim.limit,
+                                 .lease_ms = claim.lease_ms,
+                                 .leaves = leaves};
+    struct claim_reply fake = fake_claim(&p->fake, &claim, &p->arena, p->now);
+    struct redis_webhooks_reply real;
+    struct buf b = BUF_INIT;
+
+    redis_encode_webhooks(&p->real->keys, &ask, &b);
+    assert_null(redis_decode_webhooks(run(p->real, &b), &p->real->memory, &real));
+    if (leaves)
+        s->n = 0;
+    same_taken(p, s, &real, &fake, heard && !late);
+    if (!leaves && !late)
+        assert_int_equal(real.more, fake.more);
+    if (heard && !late)
+        s->heard = claim.number;
+}
+
+static void webhooks_are_dealt_out_alike(void **state)
+{
+    for (uint64_t seed = 200; seed < 200 + SEEDS; seed++) {
+        struct pair *p = calloc(1, sizeof *p);
+
+        begin(p, *state, seed);
+        p->clean = true;
+        for (unsigned i = 0; i < COMMANDS; i++, p->now++) {
+            if (below(p, 3))
+                do_claim(p);
+            else
+                do_batch(p);
+        }
+        end(p);
+        free(p);
+    }
 }
 
 static void random_commands_have_the_same_effect(void **state)
@@ -488,6 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SCRIPTS_TEST(random_commands_have_the_same_effect),
         SCRIPTS_TEST(the_same_webhooks_are_left_to_send),
+        SCRIPTS_TEST(webhooks_are_dealt_out_alike),
     };
 
     return cmocka_run_group_tests(tests, scripts_setup, scripts_teardown);

@@ -1,0 +1,162 @@
+/* What webhooks.lua does: all hooks of a channel are one sender's until none is left; who
+ * lets his lease run out loses his to those who ask. */
+#include <string.h>
+
+#include "test/sim/fake_redis.h"
+
+static struct fake_lease *lease_of(struct fake_data *d, unsigned partition,
+                                   uint64_t sender)
+{
+    for (unsigned i = 0; i < d->n_leases; i++)
+        if (d->leases[i].partition == partition && d->leases[i].sender == sender)
+            return &d->leases[i];
+    return NULL;
+}
+
+static void drop_lease(struct fake_data *d, struct fake_lease *l)
+{
+    if (l)
+        *l = d->leases[--d->n_leases];
+}
+
+static void renew(struct fake_data *d, const struct claim *c, uint64_t now)
+{
+    struct fake_lease *l = lease_of(d, c->partition, c->sender);
+
+    if (!l) {
+        d->leases = grown(d->leases, d->n_leases, &d->leases_room, sizeof *d->leases);
+        l = &d->leases[d->n_leases++];
+    }
+    *l = (struct fake_lease){c->partition, c->sender, now + c->lease_ms, c->number};
+}
+
+/* Who has some of the channel's; 0: nobody. */
+static uint64_t sender_of(const struct fake_data *d, const struct name *channel)
+{
+    for (unsigned i = 0; i < d->n_hooks; i++)
+        if (d->hooks[i].channel == channel && d->hooks[i].sender)
+            return d->hooks[i].sender;
+    return 0;
+}
+
+static void end_hook(struct fake_data *d, unsigned partition, uint64_t number)
+{
+    for (unsigned i = 0; i < d->n_hooks; i++) {
+        struct hook *h = &d->hooks[i];
+
+        if (h->partition != partition || h->number != number)
+            continue;
+        memmove(h, h + 1, (--d->n_hooks - i) * sizeof *h);
+        return;
+    }
+}
+
+/* Each of the partition's that this sender has. */
+#define EACH_OF(h, d, c, who)                                             \
+    for (struct hook *h = (d)->hooks; h < (d)->hooks + (d)->n_hooks; h++) \
+        if (h->partition == (c)->partition && h->sender == (who))
+
+static void give_back(struct fake_data *d, const struct claim *c)
+{
+    EACH_OF(h, d, c, c->sender)
+    {
+        h->sender = h->taken = h->due = 0;
+    }
+    drop_lease(d, lease_of(d, c->partition, c->sender));
+}
+
+static void take_over(struct fake_data *d, const struct claim *c, uint64_t now)
+{
+    for (unsigned i = d->n_leases; i-- > 0;) {
+        struct fake_lease *l = &d->leases[i];
+
+        if (l->partition != c->partition || l->sender == c->sender || l->until > now)
+            continue;
+        EACH_OF(h, d, c, l->sender)
+        {
+            h->sender = c->sender;
+            h->taken = 0;
+        }
+        drop_lease(d, l);
+    }
+}
+
+static bool is_before(const struct hook *a, const struct hook *b)
+{
+    return a->due != b->due ? a->due < b->due : a->number < b->number;
+}
+
+/* The next one that nobody has. */
+static struct hook *next_due(struct fake_data *d, unsigned partition, uint64_t now)
+{
+    struct hook *first = NULL;
+
+    for (unsigned i = 0; i < d->n_hooks; i++) {
+        struct hook *h = &d->hooks[i];
+
+        if (h->partition == partition && !h->sender && h->due <= now &&
+            (!first || is_before(h, first)))
+            first = h;
+    }
+    return first;
+}
+
+static void deal_out(struct fake *f, const struct claim *c, uint64_t now)
+{
+    for (unsigned i = 0; i < c->limit; i++) {
+        struct hook *h = next_due(&f->data, c->partition, now);
+        uint64_t sender;
+
+        if (!h)
+            return;
+        sender = f->rules.broken & FAKE_ANY_HOOK ? 0 : sender_of(&f->data, h->channel);
+        h->sender = sender ? sender : c->sender;
+    }
+}
+
+static struct hook *next_waiting(struct fake_data *d, const struct claim *c)
+{
+    struct hook *first = NULL;
+
+    EACH_OF(h, d, c, c->sender)
+    {
+        if (!h->taken && (!first || h->number < first->number))
+            first = h;
+    }
+    return first;
+}
+
+struct claim_reply fake_claim(struct fake *f, const struct claim *c, struct arena *a,
+                              uint64_t now)
+{
+    struct fake_data *d = &f->data;
+    struct fake_lease *l = lease_of(d, c->partition, c->sender);
+    struct hook *out = arena_alloc(a, (c->limit + 1) * sizeof *out), *h;
+    struct claim_reply r = {.hooks = out};
+
+    if (l && c->number <= l->number)
+        return r;
+    for (unsigned i = 0; i < c->n_done; i++)
+        end_hook(d, c->partition, c->done[i]);
+    if (c->leaves) {
+        give_back(d, c);
+        return r;
+    }
+    renew(d, c, now);
+    if (!(f->rules.broken & FAKE_LOST_HOOKS))
+        EACH_OF(lost, d, c, c->sender)
+        {
+            if (lost->taken > c->heard)
+                lost->taken = 0;
+        }
+    if (c->limit) {
+        take_over(d, c, now);
+        deal_out(f, c, now);
+    }
+    while (r.n < c->limit && (h = next_waiting(d, c))) {
+        h->taken = c->number;
+        out[r.n++] = *h;
+    }
+    r.more = (c->limit && next_waiting(d, c)) || next_due(d, c->partition, now);
+    return r;
+}
