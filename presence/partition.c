@@ -64,6 +64,7 @@ static struct op take_reference(struct partition *p, struct reference *r)
     op.user = r->user;
     op.hash = r->hash;
     op.unclean = r->unclean;
+    r->pushed = r->wanted;
     if (r->wanted) {
         op.info = r->info;
         op.max = limit_of(r);

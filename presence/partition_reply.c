@@ -208,7 +208,7 @@ static void landed_join(struct reference *r, const struct op_reply *reply, uint6
     if (reply->result != RESULT_FULL) {
         reference_set(r, KNOWN_HELD);
         r->join_seq = reply->at.seq;
-        r->pushed = reply->result == RESULT_ADDED || reply->result == RESULT_REF;
+        r->pushed &= reply->result == RESULT_ADDED || reply->result == RESULT_REF;
         if (p && r->wanted)
             presence_held(p, r, now);
     } else {

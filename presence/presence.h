@@ -111,6 +111,9 @@ void presence_held(struct presence *p, struct reference *r, uint64_t now);
 bool presence_is_void(struct presence *p);
 /** The replica is what Redis has; a push that somebody still waits for was lost. */
 void presence_in_step(struct presence *p);
+/** Pushes of joins that were acknowledged may not come any more: nobody waits for those.
+ * Those of later joins will. */
+void presence_pushes_lost(struct presence *p);
 /** It was refused as full. */
 void presence_full(struct presence *p, struct reference *r);
 /** True if the user is in by an admitted socket or in grace: a limit is no matter then.

@@ -44,12 +44,21 @@ static struct member *change(struct presence *p, const struct push *push)
     return NULL;
 }
 
+void presence_pushes_lost(struct presence *p)
+{
+    struct list *all = &p->shared->references;
+
+    p->replica.passed = 0;
+    for (struct list *at = all->next; at != all; at = at->next)
+        presence_reference_at(at)->pushed = false;
+}
+
 static void resync(struct presence *p, uint64_t now)
 {
     enum { HOLD_MS = 6000 };
 
     presence_hold(p, now + HOLD_MS);
-    p->replica.passed = UINT64_MAX;
+    presence_pushes_lost(p);
     shared_want_snapshot(p->shared);
 }
 
@@ -176,7 +185,7 @@ static void let_all_in(struct presence *p)
 
 void presence_in_step(struct presence *p)
 {
-    p->replica.passed = UINT64_MAX;
+    presence_pushes_lost(p);
     let_all_in(p);
 }
 

@@ -13,7 +13,7 @@ struct replica {
     bool live;         /* pushes move it; else they wait for the snapshot */
     bool catching;     /* pushes that the snapshot has in it may still come */
     uint64_t caught;   /* ms: by then at the latest they have, or never will */
-    uint64_t passed;   /* the highest seq that has arrived as a push; ~0: don't ask */
+    uint64_t passed;   /* the highest seq that has arrived as a push */
     unsigned mark;     /* of the snapshot that is being read */
     uint64_t cursor;   /* of its next page */
     unsigned restarts; /* how often one was asked for: tells the answers apart */

@@ -79,6 +79,7 @@ struct member *roster_add(struct roster *r, struct slice user_id, struct slice i
     m->n_nids = 0;
     m->nids = NULL;
     m->mark = 0;
+    m->doubted = false;
     m->left = false;
     m->keep_until = 0;
     list_init(&m->held);

@@ -27,7 +27,7 @@ struct reference {
     bool unclean;      /* how it was given up */
     unsigned listed;   /* the last list that had it */
     uint64_t join_seq; /* the version that its join names; 0: in step by other means */
-    bool pushed;       /* the join was a change: its push comes, or has come */
+    bool pushed;       /* the join's push comes, or has come: it is to be waited for */
     uint64_t hash;     /* 40 bits */
     struct slice user;
     struct slice info; /* of whoever came first since it is wanted */

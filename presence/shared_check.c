@@ -28,7 +28,7 @@ void shared_in_step(struct shared_channel *c)
 static void out_of_step(struct shared_channel *c)
 {
     presence_hold(c->presence, c->shared->now + SHARED_HOLD_MS);
-    c->presence->replica.passed = UINT64_MAX; /* a push may be lost */
+    presence_pushes_lost(c->presence);
     shared_want_snapshot(c);
 }
 

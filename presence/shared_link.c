@@ -53,7 +53,7 @@ static void links_are_new(struct shared_channel *c)
         return;
     if (c->presence) {
         presence_hold(c->presence, c->shared->now + SHARED_HOLD_MS);
-        c->presence->replica.passed = UINT64_MAX; /* pushes may be lost */
+        presence_pushes_lost(c->presence);
     }
     shared_ask(c);
 }
