@@ -127,7 +127,7 @@ static void what_is_sent_again_for_its_script_keeps_its_place(void **state)
             freeReplyObject(redis_server_ask(&s->server, "SCRIPT FLUSH"));
         keep_event(s, n);
     }
-    wait_times(&s->heard, "message 7 ", EVENTS, 10000);
+    wait_times(&s->heard, "message 7 ", EVENTS, 20000);
     buf_addf(&line, "message 7 %s \x01", buf_cstr(&name));
     assert_int_equal(in_order(&s->heard, buf_cstr(&line)), EVENTS);
     buf_fini(&line);

@@ -139,7 +139,7 @@ static inline void wait_times(struct heard *h, const char *line, unsigned times,
             pthread_mutex_unlock(&h->lock);
             fail_msg("no \"%s\" in these", line);
         }
-        usleep(2000);
+        usleep(times > 1000 ? 50000 : 2000); /* it looks through all of it */
     }
 }
 
