@@ -17,7 +17,7 @@ class Poster {
 
   start() {
     this.over = false;
-    this.busy = this.run();
+    this.busy = this.run().catch((e) => this.scene.fail(`the backend: ${e.stack}`));
   }
 
   /** When what is under way has been answered. */
@@ -29,7 +29,7 @@ class Poster {
   async run() {
     for (let turn = 0; !this.over; turn++) {
       const began = Date.now();
-      await this.post(turn % this.rooms.length);
+      if (this.scene.usable().length) await this.post(turn % this.rooms.length);
       await new Promise((done) => setTimeout(done, Math.max(1, began + 1000 / this.rate - Date.now())));
     }
   }

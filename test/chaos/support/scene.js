@@ -270,6 +270,7 @@ class Scene {
 
   /** Removes what is left; the record and the logs stay where something was wrong. */
   async away() {
+    if (this.poster) await this.poster.stop();
     for (const n of this.all) if (!n.how) n.kill('SIGCONT'), n.kill('SIGKILL');
     await Promise.all(this.all.map((n) => n.exited));
     this.gates.forEach((g) => g.close());

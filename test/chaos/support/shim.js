@@ -7,12 +7,13 @@ const { BIN } = require('./clients');
 const { scratch } = require('../../wire/support/server');
 
 const LD_PRELOAD = path.join(path.dirname(BIN), 'shim.so');
+const ASAN_OPTIONS = `${process.env.ASAN_OPTIONS || ''}:verify_asan_link_order=0`; // it wants to be the first
 
 class Clock {
   constructor() {
     this.file = path.join(scratch(), 'clock');
     this.step(0);
-    this.env = { LD_PRELOAD, CHAOS_CLOCK: this.file };
+    this.env = { LD_PRELOAD, ASAN_OPTIONS, CHAOS_CLOCK: this.file };
   }
 
   /** It is wrong by so many seconds from now on. */
@@ -25,13 +26,17 @@ class Clock {
   }
 }
 
-const named = (nid) => ({ LD_PRELOAD, CHAOS_NID: nid });
+const named = (nid) => ({ LD_PRELOAD, ASAN_OPTIONS, CHAOS_NID: nid });
 
 /** What `spawns` starts before it first waits gets this environment, too. */
 function within(env = {}, spawns) {
+  const before = Object.keys(env).map((name) => [name, process.env[name]]);
   Object.assign(process.env, env);
   const started = spawns();
-  for (const name of Object.keys(env)) delete process.env[name];
+  for (const [name, value] of before) {
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+  }
   return started;
 }
 
