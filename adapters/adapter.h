@@ -10,6 +10,7 @@
 #ifndef MUSTER_ADAPTERS_ADAPTER_H
 #define MUSTER_ADAPTERS_ADAPTER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -45,6 +46,22 @@ struct adapter_channel {
     struct adapter_kept kept;
 };
 
+/* Who published some events, and waits until each has its place in its channel's order,
+ * on every node, or can't be known to have one any more: whatever he publishes then, on
+ * whichever node, comes behind. */
+struct adapter_receipt {
+    _Atomic unsigned events; /* whose place isn't known yet */
+    /* Frees it. Any thread; alive: as in adapter_sink's run. */
+    void (*done)(struct adapter_receipt *r, bool alive);
+};
+
+/** One of its events has its place. r: NULL is fine. */
+static inline void adapter_receipt_end(struct adapter_receipt *r, bool alive)
+{
+    if (r && atomic_fetch_sub(&r->events, 1) == 1)
+        r->done(r, alive);
+}
+
 /* An event on its way: what every client of the channel is to receive. */
 struct adapter_event {
     struct frame *frame;     /* ready made; borrowed, hold it to keep it. NULL: none, only
@@ -54,6 +71,7 @@ struct adapter_event {
     unsigned keep;           /* s for which the channel keeps it (cache_ttl); 0 not */
     bool forget;    /* the channel keeps nothing from now on (set by the adapter) */
     bool terminate; /* end the connections that are signed in as the channel's user */
+    struct adapter_receipt *receipt; /* NULL: nobody waits; the adapter ends it once */
 };
 
 /* What cache channels keep in this node's memory. */

@@ -118,6 +118,7 @@ static void publish(struct adapter *a, const struct adapter_channel *c,
     }
     if (c->id)
         s->sink->event(s->context, c->id, &out);
+    adapter_receipt_end(e->receipt, true);
 }
 
 /* A question on its way to one home. */

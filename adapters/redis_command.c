@@ -14,6 +14,7 @@ struct call {
     unsigned partition, n_ops;
     uint64_t channel;
     bool webhooks; /* it may have made some */
+    struct adapter_receipt *receipt;
 };
 
 static void done(struct redis_command *command, redisReply *reply)
@@ -34,6 +35,7 @@ static void done(struct redis_command *command, redisReply *reply)
     } else if (reply) {
         freeReplyObject(reply);
     }
+    adapter_receipt_end(call->receipt, true);
     buf_fini(&command->bytes);
     free(call);
 }
@@ -183,6 +185,7 @@ void redis_publish(struct seat *s, const struct adapter_channel *c,
     };
 
     call->seat = NULL;
+    call->receipt = e->receipt;
     redis_event_encode(&out, &message);
     if (e->keep)
         redis_encode_keep(k, c->app, c->name, buf_slice(&message), e->keep * 1000ULL,

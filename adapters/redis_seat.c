@@ -31,8 +31,9 @@ static struct outgoing *outgoing_alloc(const struct adapter_event *e)
     return o;
 }
 
-static void outgoing_free(struct outgoing *o)
+static void outgoing_free(struct seat *s, struct outgoing *o)
 {
+    adapter_receipt_end(o->event.receipt, !s->ends);
     if (o->event.frame)
         frame_release(o->event.frame);
     free(o);
@@ -76,7 +77,7 @@ static void published(void *context, struct shared_channel *c, struct shared_eve
 
     if (shared_life(c))
         tell(context, c, &o->event);
-    outgoing_free(o);
+    outgoing_free(context, o);
 }
 
 static const struct shared_sink sink = {opened, published};
@@ -98,6 +99,7 @@ void seat_fini(struct seat *s)
         incoming_free(s->gathered);
         s->gathered = next;
     }
+    s->ends = true;
     shared_free(s->shared);
 }
 
@@ -129,6 +131,7 @@ void seat_send_event(struct seat *s, struct shared_channel *c, struct shared_eve
         .app = shared_app(c), .name = shared_name(c), .user = shared_is_user(c)};
 
     redis_publish(s, &names, &o->event, shared_nid(s->shared), e->number);
+    o->event.receipt = NULL; /* the command's now */
 }
 
 static bool has_echo(const struct adapter_channel *c)

@@ -53,6 +53,7 @@ struct seat {
     uint64_t bad_messages,
         bad_logged;               /* that couldn't be read: all, when one was logged */
     uint64_t bad_logged_at;       /* ms */
+    bool ends;                    /* nobody can be told anything any more */
     _Atomic uint64_t unconfirmed; /* written by the home's thread */
     struct incoming *gathered, **gathered_end; /* the link's thread's */
 };
@@ -93,7 +94,8 @@ void seat_publish(struct seat *s, const struct adapter_channel *c,
 const struct shared_pipe *redis_pipe(void);
 /** Asks what a cache channel keeps: INCOMING_KEPT. */
 void redis_ask_kept(struct seat *s, struct shared_channel *c);
-/** Publishes an event without waiting for it. c: the channel's names and kind. */
+/** Publishes an event; its receipt ends with the reply. c: the channel's names and kind.
+ */
 void redis_publish(struct seat *s, const struct adapter_channel *c,
                    const struct adapter_event *e, uint64_t nid, uint64_t number);
 

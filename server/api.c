@@ -1,7 +1,8 @@
 /* What the requests of the HTTP API have in common (the app, its signature, its
  * allowance), and those that publish. An event is made into a frame for each of its
- * channels and handed to the channels' homes; the answer waits for nothing, unless the
- * request asks for counts. */
+ * channels and handed to the channels' homes. On a node by itself the answer waits for
+ * nothing, unless the request asks for counts; where nodes share the channels, it waits
+ * until whatever is published after it comes behind it. */
 #include "server/api.h"
 
 #include <time.h>
@@ -157,10 +158,17 @@ static struct slice copy(char **at, struct slice s)
     return copied;
 }
 
-/* Takes the frame; NULL: ends the user's connections. */
+/* What goes to a channel. */
+struct emission {
+    struct frame *frame;       /* taken; NULL: ends the user's connections */
+    const struct api_event *e; /* NULL: none */
+    struct adapter_receipt *receipt;
+};
+
 static void emit(struct http_request *r, struct app *app, struct slice channel,
-                 struct frame *f, const struct api_event *e)
+                 struct emission what)
 {
+    const struct api_event *e = what.e;
     struct worker *w = r->worker;
     bool kept = e && channel_is_cache(channel_kind_of(channel));
     struct msg_emit *m =
@@ -168,7 +176,8 @@ static void emit(struct http_request *r, struct app *app, struct slice channel,
     char *at = m->bytes;
 
     m->app = app;
-    m->frame = f;
+    m->frame = what.frame;
+    m->receipt = what.receipt;
     m->channel = copy(&at, channel);
     if (e)
         m->except = (struct socket_id){e->except[0], e->except[1]};
@@ -205,7 +214,8 @@ static bool not_now(struct http_request *r, const struct app *app,
     return false;
 }
 
-static void publish(struct http_request *r, struct app *app, const struct api_body *b)
+static void publish(struct http_request *r, struct app *app, const struct api_body *b,
+                    struct adapter_receipt *receipt)
 {
     for (unsigned i = 0; i < b->n_events; i++) {
         const struct api_event *e = &b->events[i];
@@ -213,7 +223,9 @@ static void publish(struct http_request *r, struct app *app, const struct api_bo
         for (unsigned j = 0; j < e->n_channels; j++) {
             struct slice channel = b->channels[e->first + j];
 
-            emit(r, app, channel, encode_published(e->name, channel, e->data_raw), e);
+            emit(r, app, channel,
+                 (struct emission){encode_published(e->name, channel, e->data_raw), e,
+                                   receipt});
             stat_add(&r->worker->stats, published, 1);
         }
     }
@@ -288,7 +300,7 @@ static void reply_with_counts(struct http_request *r, struct api_state *s)
 static void ask_counts(struct http_request *r, struct app *app, const struct api_body *b,
                        bool batch)
 {
-    struct api_state *s = api_state_alloc(r, b->n_channels, reply_with_counts);
+    struct api_state *s = r->state;
 
     s->info = batch;
     for (unsigned i = 0; i < b->n_events; i++) {
@@ -309,8 +321,6 @@ static void ask_counts(struct http_request *r, struct app *app, const struct api
                         });
         }
     }
-    if (!s->asked)
-        reply_with_counts(r, s);
 }
 
 typedef int parse_fn(struct api_body *b, struct slice body, size_t max_data,
@@ -325,6 +335,41 @@ static bool wants_counts(const struct api_body *b)
     return false;
 }
 
+static void reply_empty(struct http_request *r, struct api_state *s)
+{
+    (void)s;
+    buf_add_lit(&r->reply.body, "{}");
+    http_finish(r, json);
+}
+
+static unsigned count_emissions(const struct api_body *b)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < b->n_events; i++)
+        n += b->events[i].n_channels;
+    return n;
+}
+
+static void post_now(struct http_request *r, struct app *app, const struct api_body *b,
+                     bool batch)
+{
+    bool counts = wants_counts(b);
+    struct api_state *s;
+
+    if (!counts && !r->worker->node->adapter->shared) { /* most, and the fastest */
+        publish(r, app, b, NULL);
+        reply_empty(r, NULL);
+        return;
+    }
+    s = api_state_alloc(r, b->n_channels, counts ? reply_with_counts : reply_empty);
+    publish(r, app, b, api_receipt(r, count_emissions(b)));
+    if (counts)
+        ask_counts(r, app, b, batch);
+    if (!s->awaited)
+        s->done(r, s);
+}
+
 static void post(struct http_request *r, struct app *app, parse_fn *parse, bool batch)
 {
     struct api_body body;
@@ -336,13 +381,7 @@ static void post(struct http_request *r, struct app *app, parse_fn *parse, bool 
         refuse(r, status, &why);
     } else if (!not_now(r, app, body.channels, body.n_channels) &&
                api_allowed(r, app, API_EVENTS, body.n_events)) {
-        publish(r, app, &body);
-        if (wants_counts(&body)) {
-            ask_counts(r, app, &body, batch);
-        } else {
-            buf_add_lit(&r->reply.body, "{}");
-            http_finish(r, json);
-        }
+        post_now(r, app, &body, batch);
     }
     api_body_fini(&body);
 }
@@ -378,9 +417,11 @@ void api_terminate(struct http_request *r)
     buf_add_slice(&name, r->args[1]);
     channel = buf_slice(&name);
     if (app && !not_now(r, app, &channel, 1) && api_allowed(r, app, API_EVENTS, 1)) {
-        emit(r, app, channel, NULL, NULL);
-        buf_add_lit(&r->reply.body, "{}");
-        http_finish(r, json);
+        struct api_state *s = api_state_alloc(r, 1, reply_empty);
+
+        emit(r, app, channel, (struct emission){.receipt = api_receipt(r, 1)});
+        if (!s->awaited)
+            reply_empty(r, s);
     }
     buf_fini(&name);
     api_query_fini(&q);

@@ -10,10 +10,14 @@
 #include "server/node.h"
 #include "server/worker.h"
 
-/* One open question of a request. */
+enum { RECEIPT_MS = 1000 };
+
+/* One open question of a request, or its events. */
 struct call {
     struct hmap_node by_number;
     struct list of_request;
+    struct list receipts; /* alone, if it's a question */
+    uint64_t until;       /* ms: a receipt isn't waited for any longer */
     uint64_t number;
     unsigned place, awaited;
     struct http_request *request;
@@ -28,6 +32,7 @@ struct waiting {
 void api_calls_init(struct api_calls *c)
 {
     hmap_init(&c->by_number);
+    list_init(&c->receipts);
     c->next = 0;
 }
 
@@ -40,6 +45,7 @@ static void end_call(struct api_calls *c, struct call *call)
 {
     hmap_remove(&c->by_number, &call->by_number);
     list_remove(&call->of_request);
+    list_remove(&call->receipts);
     free(call);
 }
 
@@ -89,7 +95,7 @@ static void reply(void *asker, uint64_t number, struct lookup_answer *answer)
     worker_post(NULL, asker, &m->msg);
 }
 
-void api_ask(struct http_request *r, struct lookup_query *q)
+static struct call *call_alloc(struct http_request *r)
 {
     struct api_calls *calls = &r->worker->calls;
     struct waiting *w = r->state;
@@ -97,14 +103,68 @@ void api_ask(struct http_request *r, struct lookup_query *q)
 
     call->number = ++calls->next;
     call->request = r;
-    call->place = w->state.asked++;
+    list_init(&call->receipts);
     list_append(&w->calls, &call->of_request);
     hmap_insert(&calls->by_number, &call->by_number, hash_u64(call->number));
+    return call;
+}
+
+void api_ask(struct http_request *r, struct lookup_query *q)
+{
+    struct waiting *w = r->state;
+    struct call *call = call_alloc(r);
+
+    call->place = w->state.asked++;
     q->reply = reply;
     q->asker = r->worker;
     q->call = call->number;
     call->awaited = adapter_lookup(r->worker->node->adapter, q);
     w->state.awaited += call->awaited;
+}
+
+struct receipt {
+    struct adapter_receipt events;
+    struct worker *worker;
+    uint64_t call;
+};
+
+/* Any thread. */
+static void placed(struct adapter_receipt *events, bool alive)
+{
+    struct receipt *receipt = CONTAINER_OF(events, struct receipt, events);
+
+    if (alive)
+        reply(receipt->worker, receipt->call, NULL);
+    free(receipt);
+}
+
+struct adapter_receipt *api_receipt(struct http_request *r, unsigned events)
+{
+    struct waiting *w = r->state;
+    struct receipt *receipt;
+    struct call *call;
+
+    if (!r->worker->node->adapter->shared || !events)
+        return NULL;
+    call = call_alloc(r);
+    call->awaited = 1;
+    call->until = loop_now(r->worker->loop) + RECEIPT_MS;
+    list_append(&r->worker->calls.receipts, &call->receipts);
+    w->state.awaited++;
+    receipt = xmalloc(sizeof *receipt);
+    *receipt = (struct receipt){{events, placed}, r->worker, call->number};
+    return &receipt->events;
+}
+
+void api_calls_tick(struct api_calls *c, uint64_t now)
+{
+    while (!list_empty(&c->receipts)) {
+        const struct call *oldest = CONTAINER_OF(c->receipts.next, struct call, receipts);
+
+        if (oldest->until > now)
+            return;
+        api_answered(c, oldest->number, NULL);
+    }
 }
 
 static struct call *find(struct api_calls *c, uint64_t number)
@@ -136,13 +196,16 @@ void api_answered(struct api_calls *c, uint64_t number, struct lookup_answer *an
     struct api_state *s;
 
     if (!call) {
-        lookup_answer_free(answer);
+        if (answer)
+            lookup_answer_free(answer);
         return;
     }
     r = call->request;
     s = r->state;
-    keep(&s->answers[call->place], answer);
-    s->unavailable |= answer->unavailable;
+    if (answer) {
+        keep(&s->answers[call->place], answer);
+        s->unavailable |= answer->unavailable;
+    }
     if (--call->awaited == 0)
         end_call(c, call);
     if (--s->awaited)

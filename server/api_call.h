@@ -4,6 +4,7 @@
 #ifndef MUSTER_SERVER_API_CALL_H
 #define MUSTER_SERVER_API_CALL_H
 
+#include "adapters/adapter.h"
 #include "adapters/lookup.h"
 #include "server/base/hmap.h"
 #include "server/http.h"
@@ -11,6 +12,7 @@
 /* A worker's open questions. */
 struct api_calls {
     struct hmap by_number;
+    struct list receipts; /* of events, oldest first */
     uint64_t next;
 };
 
@@ -42,7 +44,13 @@ void api_calls_fini(struct api_calls *c);
 struct api_state *api_state_alloc(struct http_request *r, unsigned n, api_done_fn *done);
 /** Puts the next question; q's reply, asker and call are filled in here. */
 void api_ask(struct http_request *r, struct lookup_query *q);
-/** An answer has come (takes it). */
+/** The request waits for the places of so many events (adapter_receipt), too; for 1 s at
+ * the most: Redis may be silent, and what is on its way is told here then (PRESENCE.md,
+ * "Degraded"). NULL: no need to. */
+struct adapter_receipt *api_receipt(struct http_request *r, unsigned events);
+/** Some times a second, where an adapter is shared. now: ms, loop_now. */
+void api_calls_tick(struct api_calls *c, uint64_t now);
+/** An answer has come (takes it); NULL: of a receipt. */
 void api_answered(struct api_calls *c, uint64_t number, struct lookup_answer *answer);
 
 #endif

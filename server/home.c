@@ -224,7 +224,7 @@ static void publish(struct home *h, struct msg_publish *m)
 
 /* The channel may have subscribers on other nodes though it has none here: the adapter is
  * told either way. */
-static void emit(struct home *h, const struct msg_emit *m)
+static void emit(struct home *h, struct msg_emit *m)
 {
     const struct home_channel *c = home_channel_find(h, m->app, m->channel);
     struct adapter_channel elsewhere = {.home = h->worker->index,
@@ -236,8 +236,10 @@ static void emit(struct home *h, const struct msg_emit *m)
                               .except = m->except,
                               .data = m->data,
                               .keep = m->keep,
-                              .terminate = !m->frame};
+                              .terminate = !m->frame,
+                              .receipt = m->receipt};
 
+    m->receipt = NULL;
     adapter_publish(h->adapter, c ? &c->life : &elsewhere, &e);
 }
 

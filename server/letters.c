@@ -46,6 +46,7 @@ void letter_free(struct msg *m)
         break;
     case LETTER_EMIT:
         release(((struct msg_emit *)m)->frame);
+        adapter_receipt_end(((struct msg_emit *)m)->receipt, false);
         break;
     case LETTER_ANSWER:
         if (((struct msg_answer *)m)->answer)

@@ -91,8 +91,9 @@ struct msg_emit {
     struct frame *frame; /* held; NULL: terminate */
     struct socket_id except;
     struct slice channel;
-    struct slice data; /* raw JSON, where the channel is to keep it */
-    unsigned keep;     /* s; 0 not */
+    struct slice data;               /* raw JSON, where the channel is to keep it */
+    unsigned keep;                   /* s; 0 not */
+    struct adapter_receipt *receipt; /* one of its events; NULL: nobody waits */
     char bytes[];
 };
 

@@ -189,6 +189,7 @@ static void share(void *context)
     struct worker *w = context;
 
     adapter_tick(w->node->adapter, w->index, loop_now(w->loop));
+    api_calls_tick(&w->calls, loop_now(w->loop));
 }
 
 enum err worker_init(struct worker *w, struct node *node, unsigned index)

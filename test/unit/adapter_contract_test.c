@@ -392,6 +392,41 @@ static void a_lookup_is_answered_as_often_as_it_says(const struct kind *k)
     adapter_close(a, &other, false);
     end(&s);
 }
+struct receipt {
+    struct adapter_receipt events;
+    _Atomic unsigned times;
+};
+
+static void placed(struct adapter_receipt *r, bool alive)
+{
+    struct receipt *receipt = CONTAINER_OF(r, struct receipt, events);
+
+    assert_true(alive);
+    atomic_fetch_add(&receipt->times, 1);
+}
+
+static void a_receipt_ends_once_when_all_its_events_are_published(const struct kind *k)
+{
+    struct adapter_channel lobby = CHANNEL(1, 0, "lobby"), nowhere = CHANNEL(0, 1, "x");
+    struct receipt receipt = {.events = {3, placed}};
+    struct frame *f = frame_text(SLICE("x"));
+    struct adapter_event e = {.frame = f, .receipt = &receipt.events};
+    struct stage s;
+    struct adapter *a = begin(k, &s);
+
+    adapter_publish(a, &nowhere, &e);
+    adapter_open(a, &lobby);
+    adapter_publish(a, &lobby, &e); /* which may not be open yet */
+    turn(k, &s);
+    assert_int_equal(receipt.times, 0);
+    adapter_publish(a, &lobby, &e);
+    turn(k, &s);
+    assert_int_equal(receipt.times, 1);
+    frame_release(f);
+    adapter_close(a, &lobby, false);
+    end(&s);
+    assert_int_equal(receipt.times, 1);
+}
 
 #define FOR_EACH_ADAPTER(clause)                                  \
     static void test_##clause(void **state)                       \
@@ -407,6 +442,7 @@ FOR_EACH_ADAPTER(events_come_back_in_the_order_of_publishing_with_their_exceptio
 FOR_EACH_ADAPTER(a_later_life_of_a_channel_is_opened_anew)
 FOR_EACH_ADAPTER(a_life_that_ends_at_once_is_heard_of_no_more)
 FOR_EACH_ADAPTER(what_is_published_to_a_closed_channel_is_kept_for_its_next_life)
+FOR_EACH_ADAPTER(a_receipt_ends_once_when_all_its_events_are_published)
 FOR_EACH_ADAPTER(a_lookup_is_answered_as_often_as_it_says)
 
 static int start_server(void **state)
@@ -434,6 +470,7 @@ int main(void)
         cmocka_unit_test(test_a_later_life_of_a_channel_is_opened_anew),
         cmocka_unit_test(
             test_what_is_published_to_a_closed_channel_is_kept_for_its_next_life),
+        cmocka_unit_test(test_a_receipt_ends_once_when_all_its_events_are_published),
         cmocka_unit_test(test_a_lookup_is_answered_as_often_as_it_says),
     };
 
