@@ -1,6 +1,6 @@
 'use strict';
 // The network between one node and Redis (support/gate.js).
-const { LINK_BACK, ROTATED } = require('../support/bounds');
+const { LINK_BACK, ROTATED, ROTATED_LEAVES } = require('../support/bounds');
 const { after } = require('../support/scene');
 
 const cut = (seconds) => ({
@@ -80,7 +80,7 @@ module.exports = [
         scene.note(`${lost.join(' and ')} messages lost`);
         if (lost.some((n) => n < 10)) scene.fail("the fault didn't act");
       }, { redis: true });
-      await scene.heal(ROTATED, { shown: ROTATED });
+      await scene.heal(ROTATED_LEAVES, { shown: ROTATED });
     },
   },
 ];

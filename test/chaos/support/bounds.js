@@ -16,5 +16,6 @@ module.exports = {
   KEYS_LOST: NOTICE + HOLD_LOSS,
   REDIS_EMPTY: RECONNECT + HOLD_LOSS,
   NODE_GONE: DEAD + 3000, // its last beat, the judge's next one, and reaping
-  ROTATED: ROTATION + 1000 + HOLD,
+  ROTATED: ROTATION + 1000, // two looks
+  ROTATED_LEAVES: ROTATION + 1000 + HOLD,
 };
