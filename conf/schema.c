@@ -87,10 +87,12 @@ const struct conf_key conf_keys[] = {
     {"send_buffer_kb", UNSIGNED, "KiB", "128", 4, 16384, NODE(send_buffer_kb),
      .help = "The kernel's send buffer of a connection."},
     {"max_pending_kb", UNSIGNED, "KiB", "1024", 16, 1048576, NODE(max_pending_kb),
-     .help = "Unsent bytes a connection may owe before it is closed."},
+     .help =
+         "Unsent bytes a connection may owe for over a second; at once, 16 times that."},
     {"max_pending_messages", UNSIGNED, NULL, "4096", 16, 1000000,
      NODE(max_pending_messages),
-     .help = "Unsent messages a connection may owe before it is closed."},
+     .help = "Unsent messages a connection may owe for over a second; at once, 16 times "
+             "that."},
     {"max_channels_per_connection", UNSIGNED, NULL, "1000", 1, 100000,
      NODE(max_channels_per_connection),
      .help = "Channels a connection may be subscribed to at one time."},

@@ -21,6 +21,9 @@
 enum {
     RING_FIRST = 16,       /* frames */
     CLOSE_SECONDS = 5,     /* for a close frame to get out and be answered */
+    SLOW_MS = 1000,        /* over the bound */
+    BURST = 16,            /* times the bound, at once, */
+    BURST_KB = 64 << 10,   /* but not more than this beside it */
     WRITE_BYTES = 1 << 16, /* one write at the most: lws's tx_packet_size */
 };
 
@@ -67,9 +70,16 @@ static void ring_drop(struct conn *c, unsigned n)
     }
 }
 
+static void over_end(struct conn *c)
+{
+    c->edge->n_over -= c->over_since != 0;
+    c->over_since = 0;
+}
+
 void conn_free(struct conn *c)
 {
     ring_drop(c, c->ring_n);
+    over_end(c);
     wheel_cancel(&c->timer);
     list_remove(&c->dirty);
     list_remove(&c->unread);
@@ -113,13 +123,51 @@ static void mark_dirty(struct conn *c)
         list_append(&c->edge->dirty, &c->dirty);
 }
 
+static const struct conf *conf_of(const struct conn *c)
+{
+    return c->edge->worker->node->conf;
+}
+
 static bool over_bound(const struct conn *c, uint32_t more)
 {
-    const struct conf *conf = c->edge->worker->node->conf;
-
     return c->ring_n && /* one frame always fits, however large */
-           (c->ring_n >= conf->max_pending_messages ||
-            c->ring_bytes + (uint64_t)more > conf->max_pending_kb * 1024ULL);
+           (c->ring_n >= conf_of(c)->max_pending_messages ||
+            c->ring_bytes + (uint64_t)more > conf_of(c)->max_pending_kb * 1024ULL);
+}
+
+static bool over_burst(const struct conn *c, uint32_t more)
+{
+    uint64_t kb = conf_of(c)->max_pending_kb, beside = (BURST - 1) * kb;
+
+    kb += beside < BURST_KB ? beside : BURST_KB;
+    return c->ring_n >= BURST * (uint64_t)conf_of(c)->max_pending_messages ||
+           c->ring_bytes + (uint64_t)more > kb * 1024;
+}
+
+static void over_begin(struct conn *c)
+{
+    c->edge->n_over += !c->over_since;
+    c->over_since = edge_now(c->edge) | 1;
+    c->taken_bytes = c->taken_frames = 0;
+}
+
+/* It is over its bound. True: for too long. Who takes as much as the bound in that time
+ * reads well, and has more of it. */
+static bool is_slow(struct conn *c)
+{
+    bool reads;
+
+    if (!c->over_since) {
+        over_begin(c);
+        return false;
+    }
+    if ((int32_t)(edge_now(c->edge) - c->over_since) < SLOW_MS)
+        return false;
+    reads = c->taken_frames >= conf_of(c)->max_pending_messages ||
+            c->taken_bytes >= conf_of(c)->max_pending_kb * 1024ULL;
+    if (reads)
+        over_begin(c);
+    return !reads;
 }
 
 /* A client that doesn't read: nobody waits for it. What it hasn't got is dropped. */
@@ -132,6 +180,7 @@ static void give_up(struct conn *c)
              c->ring_bytes);
     stat_add(&c->edge->worker->stats, slow_closes, 1);
     ring_drop(c, c->ring_n);
+    over_end(c);
     conn_close(c, CLOSE_OVER_CAPACITY);
 }
 
@@ -157,6 +206,17 @@ static unsigned gather(struct conn *c, unsigned char **bytes, size_t *n)
     return frames;
 }
 
+static void taken(struct conn *c, unsigned frames, size_t bytes)
+{
+    ring_drop(c, frames);
+    if (!c->over_since)
+        return;
+    c->taken_frames += frames;
+    c->taken_bytes += (uint32_t)bytes;
+    if (!over_bound(c, 0))
+        over_end(c);
+}
+
 static bool write_ring(struct conn *c)
 {
     struct stats *stats = &c->edge->worker->stats;
@@ -168,7 +228,7 @@ static bool write_ring(struct conn *c)
 
         if (!socket_write(c->wsi, bytes, n))
             return false;
-        ring_drop(c, frames);
+        taken(c, frames, n);
         stat_add(stats, messages_out, frames);
         stat_add(stats, writes, 1);
         stat_add(stats, bytes_out, n);
@@ -184,6 +244,7 @@ void conn_closed(struct conn *c, enum presence_exit how)
         return;
     c->state = CONN_CLOSED;
     ring_drop(c, c->ring_n);
+    over_end(c);
     edge_goodbye(c, how);
 }
 
@@ -228,10 +289,16 @@ static bool make_room(struct conn *c, uint32_t more)
         socket_kill(c->wsi);
         return false;
     }
-    if (!over_bound(c, more))
+    if (!over_bound(c, more) || (!over_burst(c, more) && !is_slow(c)))
         return true;
     give_up(c);
     return false;
+}
+
+void conn_judge(struct conn *c)
+{
+    if (c->state == CONN_OPEN && c->over_since && is_slow(c))
+        give_up(c);
 }
 
 void conn_send_take(struct conn *c, struct frame *f)

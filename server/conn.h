@@ -1,9 +1,11 @@
 /* One client's connection at its edge: who it is, and the ring of frames on their way to
  * it. Every byte to the client goes through the ring and is written at the end of the
  * turn, as many frames as there are in one write, and only while lws holds no part of an
- * earlier one (LIBRARIES.md 5 and 6). The ring is bounded by bytes and by count: over it,
- * the client is too slow, and is closed with 4100. The edge's thread only; conn_free is
- * called by socket.c alone, when lws has let go of the socket. */
+ * earlier one (LIBRARIES.md 5 and 6). The ring is bounded by bytes and by count: who is
+ * over that for a second, and doesn't take as much in it, is too slow, and is closed with
+ * 4100. At once he is over a bound that is some times as high: what has piled up in Redis
+ * or before a node that stood still may come within milliseconds. The edge's thread only;
+ * conn_free is called by socket.c alone, when lws has let go of the socket. */
 #ifndef MUSTER_SERVER_CONN_H
 #define MUSTER_SERVER_CONN_H
 
@@ -55,7 +57,9 @@ struct conn {
     uint32_t last_command; /* ms */
     uint32_t pinged;       /* ms, while awaits_pong */
     uint32_t resume_at;    /* ms, while paused */
-    uint8_t paused_for;    /* the home whose backlog it waits for too */
+    uint32_t over_since;   /* ms, odd; 0: what waits is within the bound */
+    uint32_t taken_bytes, taken_frames; /* by the client since then */
+    uint8_t paused_for;                 /* the home whose backlog it waits for too */
     uint32_t ring_head, ring_n, ring_cap;
     uint32_t n_subs;
     uint16_t close_code;
@@ -80,6 +84,8 @@ void conn_send_take(struct conn *c, struct frame *f);
 /** Writes what can be written; asks for a writeable callback if something is left. False:
  * the socket is broken and must be ended by the caller. */
 bool conn_flush(struct conn *c);
+/** Closes it if it has been over its bound for too long. */
+void conn_judge(struct conn *c);
 /** lws says that the socket is writeable. False: the callback must return -1. */
 bool conn_writeable(struct conn *c);
 /** lws closes it by itself, or the peer does: nothing goes out any more, and the channels

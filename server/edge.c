@@ -35,6 +35,7 @@ void edge_init(struct edge *e, struct worker *w)
     list_init(&e->news);
     hmap_init(&e->watches);
     e->reads = 0;
+    e->n_over = 0;
     hmap_init(&e->subs);
     hmap_init(&e->names);
     hmap_init(&e->channels);

@@ -27,6 +27,7 @@ struct edge {
     struct list paused;       /* those that are not read from for a while */
     struct loop_timer resume; /* runs while there are any */
     unsigned reads;           /* of unread ones, this turn */
+    unsigned n_over;          /* connections that owe more than their bound */
     struct hmap subs;         /* by sub_id */
     struct hmap names;        /* subscriptions by connection and channel name */
     struct hmap channels;     /* by channel id: struct edge_channel */

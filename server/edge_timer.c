@@ -130,10 +130,19 @@ static void fire(struct wheel_entry *entry, void *context)
         arm(c, least(next, least(authorization, idle)));
 }
 
+/* Closing one takes it out of no list before the turn's end. */
+static void judge_all(struct edge *e)
+{
+    for (struct list *at = e->conns.next; at != &e->conns; at = at->next)
+        conn_judge(CONTAINER_OF(at, struct conn, all));
+}
+
 /* A turn that came late (a busy or stopped process) makes up for the ticks that it
  * missed. */
 void edge_tick(struct edge *e)
 {
     while (e->wheel.now < (loop_now(e->worker->loop) - e->started) / 1000)
         wheel_tick(&e->wheel, fire, NULL);
+    if (e->n_over)
+        judge_all(e);
 }
