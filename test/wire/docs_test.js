@@ -56,7 +56,7 @@ test('docs/cluster.md names metrics, log lines, tests, scenarios, faults and fil
   const table = text.slice(text.indexOf('| promise |'), text.indexOf('<!-- chaos table'));
   const rows = table.split('\n').slice(2).map((row) => row.split(/(?<!\\)\|/).map((cell) => cell.trim()));
   const sources = execFileSync('/bin/sh', ['-c', 'cat adapters/*.c presence/*.c server/*.c'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 26 });
-  const scenarios = ['members', 'nodes', 'redis', 'links'].flatMap((group) => require(`../chaos/scenarios/${group}`)).map((s) => s.name);
+  const scenarios = ['members', 'nodes', 'redis', 'links', 'sentinel'].flatMap((group) => require(`../chaos/scenarios/${group}`)).map((s) => s.name);
   const faults = all(/fault_names\[FAULTS\] = \{([^}]*)\}/.exec(read('test/sim/faults.c'))[1], /"(\w+)"/g);
   const missing = [
     ...all(text, /\b(muster_\w+)/g).filter((name) => !read('docs/metrics.md').includes(`\`${name}\``)),
