@@ -174,9 +174,7 @@ test('a receiver that fails, stalls, closes and comes back gets everything once,
     await after(500);
     const expected = ['channel_occupied presence-x', 'member_added presence-x w'];
     for (let i = 0; i < 40; i++) expected.push(`member_added presence-x u${i}`, `member_removed presence-x u${i}`);
-    if (server.nodes.length > 1) // each sends what it has claimed, in that order
-      assert.deepStrictEqual(names(receiver).sort(), expected.sort());
-    else assert.deepStrictEqual(names(receiver), expected);
+    assert.deepStrictEqual(names(receiver), expected);
   });
 });
 
@@ -198,7 +196,9 @@ test('webhooks.max_queue: what finds no room is dropped, counted, and said when 
     down = false;
     await receiver.until(queued, 20000);
     assert.match(await server.logged(/webhook\.dropped /), new RegExp(`events=${dropped}\\b`));
-    assert.deepStrictEqual(names(receiver), Array.from({ length: queued }, (_, i) => `channel_occupied room-${i}`));
+    const rooms = names(receiver).map((name) => Number(/^channel_occupied room-(\d+)$/.exec(name)[1]));
+    assert.deepStrictEqual(rooms.slice(0, 5), [0, 1, 2, 3, 4]);
+    assert.deepStrictEqual(rooms, [...new Set(rooms)].sort((a, b) => a - b)); // one more fits once the first is being sent
   });
 });
 
