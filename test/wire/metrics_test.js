@@ -507,11 +507,11 @@ test('while it drains it is up but not ready: on its own port, and on connection
   server.sane();
 });
 
-test('/up is 503 while a worker hangs, its log line having nowhere to go, and 200 once it turns again', { timeout: 60000 }, withServer({ workers: 2, log: { level: 'debug' } }, async (server) => {
+test('/up is 503 while a worker hangs, its log line having nowhere to go, and 200 once it turns again', { timeout: 60000 }, withServer({ workers: 2, log: { level: 'debug' } }, async (server, t) => {
   const up = () => within(1000, get(server, '/up').then(({ status }) => status));
   const ups = async () => [...new Set(await Promise.all([up(), up(), up(), up()]))].sort();
   assert.deepStrictEqual(await ups(), [200]);
-  await hang(server);
+  await hang(server, t);
   await within(6500, new Promise(() => {}));
   assert.deepStrictEqual(await ups(), [503, 'late'], 'the other worker says so');
   server.child.stderr.resume();

@@ -1,12 +1,13 @@
 'use strict';
 // Hangs one worker of a server whose log level is debug: nobody reads its log, which it
-// writes. `server.child.stderr.resume()` sets it going again.
+// writes. `server.child.stderr.resume()` sets it going again, and so does the test's end.
 const assert = require('node:assert');
 const { Tcp } = require('./tcp');
 
 const within = (ms, promise) => Promise.race([promise, new Promise((done) => setTimeout(done, ms, 'late'))]);
 
-async function hang(server) {
+async function hang(server, t) {
+  t.after(() => server.child.stderr.resume());
   server.child.stderr.pause();
   for (let i = 0, ended; ended !== 'late'; i++) {
     assert.ok(i < 5000, 'no worker ever hung');
