@@ -169,7 +169,7 @@ static const char *take(struct part *p, redisReply *reply)
             hand_out(p, &r.entries[i]);
         p->heard = p->number;
         p->ask_at = now + (list_empty(&p->leased) ? ASK_MS : ASK_AGAIN_MS);
-        if (r.more)
+        if (r.more || !list_empty(&p->done)) /* that have come meanwhile */
             p->ask_at = now;
         else if (r.any && now + r.next_ms < p->ask_at)
             p->ask_at = now + r.next_ms;
