@@ -56,6 +56,21 @@ static bool pick_from(struct webhook_queue *q, struct making *m,
     return !c->n;
 }
 
+/* The body has what they say. Whoever waits for their end waits for the batch's: it may
+ * yet fail, for minutes, and who has leased an event has it until it is delivered. */
+static void let_go(const struct making *m)
+{
+    struct webhook_batch *b = m->batch;
+
+    b->pieces = xcalloc(b->n_events, sizeof(struct webhook_piece *));
+    for (unsigned i = 0; i < b->n_events; i++) {
+        if (m->picked[i].piece->done)
+            b->pieces[b->n_pieces++] = m->picked[i].piece;
+        else
+            webhook_piece_release(m->picked[i].piece);
+    }
+}
+
 static int by_number(const void *a, const void *b)
 {
     const struct picked *x = a, *y = b;
@@ -97,8 +112,7 @@ struct webhook_batch *webhook_batch_make(struct webhook_queue *q,
         t->since =
             webhook_first_of(CONTAINER_OF(t->ready.next, struct webhook_channel, link))
                 ->piece->posted;
-    for (unsigned i = 0; i < b->n_events; i++)
-        webhook_piece_release(m.picked[i].piece);
+    let_go(&m);
     free(m.picked);
     list_append(&t->batches, &b->node);
     t->n_batches++;
@@ -143,6 +157,9 @@ void webhook_batch_end(struct webhook_queue *q, struct webhook_batch *b)
     struct webhook_target *t = b->target;
 
     landed(b);
+    for (unsigned i = 0; i < b->n_pieces; i++)
+        webhook_piece_release(b->pieces[i]);
+    free(b->pieces);
     while (!list_empty(&b->channels))
         webhook_channel_release(
             q, CONTAINER_OF(b->channels.next, struct webhook_channel, link));

@@ -64,6 +64,8 @@ struct webhook_batch {
     struct list node;
     struct webhook_target *target;
     struct list channels;
+    struct webhook_piece **pieces; /* those whose end somebody waits for */
+    unsigned n_pieces;
     uint64_t due, until; /* ms: the next attempt, and the last moment for one */
     bool in_flight;
 };

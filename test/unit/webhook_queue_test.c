@@ -94,6 +94,39 @@ static void an_event_waits_for_its_window_and_shares_it(void **state)
     webhook_queue_free(w.q);
 }
 
+static void count_done(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static void an_event_is_done_when_all_its_targets_are_through_with_it(void **state)
+{
+    struct world w = world_of(defaults);
+    struct webhook_piece *piece = webhook_piece_alloc(SLICE("x"), SLICE("1"), w.now);
+    struct webhook_batch *first, *second;
+    unsigned done = 0;
+
+    (void)state;
+    piece->done = count_done;
+    piece->arg = &done;
+    webhook_queue_add(w.q, w.a, piece);
+    webhook_queue_add(w.q, w.b, piece);
+    webhook_piece_release(piece);
+    w.now += 50;
+    first = next(&w);
+    second = next(&w);
+    assert_true(first && second);
+    assert_int_equal(done, 0); /* written down, but not delivered */
+    assert_true(webhook_batch_retry(w.q, first, w.now));
+    webhook_batch_end(w.q, second);
+    assert_int_equal(done, 0);
+    w.now += WEBHOOK_BACKOFF_FIRST;
+    assert_ptr_equal(next(&w), first);
+    webhook_batch_end(w.q, first);
+    assert_int_equal(done, 1);
+    webhook_queue_free(w.q);
+}
+
 static void a_full_batch_goes_at_once_and_the_rest_waits(void **state)
 {
     struct webhook_limits limits = defaults;
@@ -540,6 +573,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_event_waits_for_its_window_and_shares_it),
+        TEST(an_event_is_done_when_all_its_targets_are_through_with_it),
         TEST(a_full_batch_goes_at_once_and_the_rest_waits),
         TEST(a_batch_is_bounded_in_bytes_and_a_larger_event_goes_alone),
         TEST(a_channel_in_flight_waits_and_others_go_past),

@@ -164,13 +164,14 @@ describe('webhooks', { concurrency: 4 }, () => {
   }));
 
   /** Everyone who comes makes the channel's state, and whoever goes ends it: four events a round, each node's in turn. */
-  const toggle = async (cluster, channel, rounds) => {
+  const toggle = async (cluster, channel, rounds, pause = 0) => {
     const all = await cluster.several(cluster.nodes.length);
     for (let round = 0; round < rounds; round++) {
       const c = all[round % all.length];
       await c.enter(channel, { user_id: `u${round}` });
       c.leave(channel);
       await eventually(async () => assert.deepStrictEqual(cluster.keys('m', channel).concat(cluster.keys('s', channel)), []));
+      await after(pause);
     }
   };
   const inOrder = (n) => Array.from({ length: n }, (_, i) => ['channel_occupied', `member_added u${i}`, `member_removed u${i}`, 'channel_vacated']).flat();
@@ -197,7 +198,7 @@ describe('webhooks', { concurrency: 4 }, () => {
       const before = Date.now();
       const strangers = await cluster.several(3, { app: apps[1] });
       await Promise.all([
-        toggle(cluster, 'presence-x', 9),
+        toggle(cluster, 'presence-x', 9, 400), // while the first is being tried again
         ...strangers.map((c, i) => c.subscribe(`room-${i}`)),
       ]);
       await live.until(36);
