@@ -341,7 +341,7 @@ void shared_listed(struct shared *s, unsigned partition, const struct list_reply
 
 void partition_tick(struct partition *p)
 {
-    if (p->held && p->shared->now >= p->verify_at)
+    if (p->shared->now >= p->verify_at) /* Redis may also have what we don't hold */
         p->must_verify = true;
     if (p->must_verify || p->recheck)
         partition_busy(p);

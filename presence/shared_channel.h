@@ -100,7 +100,6 @@ struct partition {
     uint64_t number;     /* of the last batch */
     uint64_t sum;        /* of what is KNOWN_HELD */
     unsigned unsure;     /* references and counts that are */
-    unsigned held;       /* and those that are held: something to verify */
     uint64_t hold_until; /* ms: removals wait after its keys were lost */
     bool must_verify;
     bool recheck;        /* verify again once nothing is unsure any more */

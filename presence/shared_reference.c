@@ -111,10 +111,8 @@ static void tally(struct partition *p, enum known_state state, uint64_t weight, 
 {
     if (state == KNOWN_UNSURE)
         p->unsure += (unsigned)by;
-    if (state == KNOWN_HELD) {
-        p->held += (unsigned)by;
+    if (state == KNOWN_HELD)
         p->sum += by > 0 ? weight : -weight;
-    }
 }
 
 void reference_set(struct reference *r, enum known_state state)
