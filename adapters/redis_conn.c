@@ -26,6 +26,7 @@ struct redis_conn {
     struct ssl_st *session; /* redis's; NULL: plain */
     struct loop_io io;
     unsigned watched; /* enum loop_events */
+    bool has_more;    /* to write, once it can */
     bool connected;
     bool has_heard; /* a reply, whatever it says */
     bool is_lost;
@@ -81,17 +82,20 @@ void redis_conn_flush(struct redis_conn *c)
 
     if (c->is_lost || !c->connected)
         return;
+    c->has_more = true;
     for (unsigned n = 0; n < WRITES_A_TURN && done; n++) {
         if (redisBufferWrite(c->redis, &done) != REDIS_OK) {
             lose_by_library(c);
             return;
         }
         if (done && !c->events->drained(c->context)) {
+            c->has_more = false;
             watch(c, LOOP_READABLE);
             return;
         }
     }
-    watch(c, LOOP_READABLE | LOOP_WRITABLE);
+    /* A socket can be written to all the while that a handshake waits for an answer. */
+    watch(c, redis_tls_waits(c->session) ? LOOP_READABLE : LOOP_READABLE | LOOP_WRITABLE);
 }
 
 /* The socket can be written to for the first time. */
@@ -126,7 +130,7 @@ static void ready(void *context)
         return;
     }
     read_replies(c);
-    if (c->watched & LOOP_WRITABLE)
+    if (c->has_more)
         redis_conn_flush(c);
 }
 

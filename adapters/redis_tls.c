@@ -17,6 +17,11 @@ void redis_tls_free(struct redis_tls *t)
     tls_client_free((struct tls_client *)(void *)t);
 }
 
+bool redis_tls_waits(const struct ssl_st *session)
+{
+    return session && tls_client_waits(session);
+}
+
 const char *redis_tls_distrust(const struct ssl_st *session)
 {
     return session ? tls_client_distrust(session) : NULL;
@@ -70,6 +75,12 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
     (void)t, (void)c, (void)host, (void)session;
     *why = "no TLS";
     return ERR_LIBRARY;
+}
+
+bool redis_tls_waits(const struct ssl_st *session)
+{
+    (void)session;
+    return false;
 }
 
 const char *redis_tls_distrust(const struct ssl_st *session)

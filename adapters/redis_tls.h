@@ -6,6 +6,7 @@
 #define MUSTER_ADAPTERS_REDIS_TLS_H
 
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 
 #include "protocol/tls_client.h"
 #include "server/base/buf.h"
@@ -21,6 +22,9 @@ void redis_tls_free(struct redis_tls *t);
 /** On a connected socket, before anything is sent. *session is c's. */
 enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
                          struct ssl_st **session, const char **why) MUST_CHECK;
+/** Whether what is to be written waits for something to read: a handshake that isn't
+ * over. session may be NULL. */
+bool redis_tls_waits(const struct ssl_st *session);
 /** What is wrong with the server's certificate, or NULL; session may be NULL. */
 const char *redis_tls_distrust(const struct ssl_st *session);
 /** Why the server may have ended it before its first reply, or NULL: its alert is mostly

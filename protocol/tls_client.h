@@ -32,6 +32,9 @@ void tls_client_end(struct ssl_st *session);
 /** What is wrong with the other side's certificate (static text); NULL: nothing, as far
  * as it has been seen. */
 const char *tls_client_distrust(const struct ssl_st *session);
+/** Whether its last read or write waits for the other side to say something: until there
+ * is something to read, trying again is of no use. */
+bool tls_client_waits(const struct ssl_st *session);
 /** Whether the other side has asked for a certificate. */
 bool tls_client_was_asked(const struct ssl_st *session);
 

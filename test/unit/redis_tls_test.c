@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "adapters/redis_link.h"
 #include "test/unit/redis_server.h"
@@ -165,6 +166,39 @@ static void the_certificate_must_be_known_and_bear_the_name(void **state)
     buf_fini(&why);
 }
 
+/* The kernel takes the connection; Redis, stopped or hung, says nothing to the greeting.
+ */
+static void a_server_that_does_not_greet_costs_no_time(void **state)
+{
+    unsigned port = free_port();
+    const struct redis_link_conf conf = {.host = "127.0.0.1",
+                                         .port = port,
+                                         .unix_socket = "",
+                                         .username = "",
+                                         .password = "",
+                                         .tls = true};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)port),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    struct buf why = BUF_INIT;
+    clock_t before;
+
+    (void)state;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 8), 0);
+    setenv("SSL_CERT_FILE", "/etc/hosts", 1); /* the system's take long to read */
+    before = clock();
+    assert_int_equal(start_link(&conf, &why), ERR_SYSTEM); /* after 1.5 s */
+    unsetenv("SSL_CERT_FILE");
+    if (clock() - before > CLOCKS_PER_SEC / 8)
+        fail_msg("%ld ms of a processor",
+                 (long)(clock() - before) * 1000 / CLOCKS_PER_SEC);
+    close(fd);
+    buf_fini(&why);
+}
+
 #else
 
 static void a_build_without_tls_says_so(void **state)
@@ -191,6 +225,7 @@ int main(void)
         cmocka_unit_test(files_without_tls_and_half_a_pair_are_refused),
 #ifdef MUSTER_REDIS_TLS
         cmocka_unit_test(the_certificate_must_be_known_and_bear_the_name),
+        cmocka_unit_test(a_server_that_does_not_greet_costs_no_time),
 #else
         cmocka_unit_test(a_build_without_tls_says_so),
 #endif
