@@ -58,6 +58,7 @@ static void watch(struct redis_conn *c, unsigned events);
 
 static void read_replies(struct redis_conn *c)
 {
+    redis_tls_prepare(c->session);
     if (redisBufferRead(c->redis) != REDIS_OK) {
         lose_by_library(c);
         return;
@@ -84,6 +85,7 @@ void redis_conn_flush(struct redis_conn *c)
         return;
     c->has_more = true;
     for (unsigned n = 0; n < WRITES_A_TURN && done; n++) {
+        redis_tls_prepare(c->session);
         if (redisBufferWrite(c->redis, &done) != REDIS_OK) {
             lose_by_library(c);
             return;

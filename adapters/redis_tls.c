@@ -17,6 +17,12 @@ void redis_tls_free(struct redis_tls *t)
     tls_client_free((struct tls_client *)(void *)t);
 }
 
+void redis_tls_prepare(const struct ssl_st *session)
+{
+    if (session)
+        tls_client_clear_errors();
+}
+
 bool redis_tls_waits(const struct ssl_st *session)
 {
     return session && tls_client_waits(session);
@@ -40,6 +46,7 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
 {
     struct ssl_st *ssl = tls_client_session((struct tls_client *)(void *)t, host);
 
+    redis_tls_prepare(ssl);
     if (ssl && redisInitiateSSL(c, ssl) == REDIS_OK) {
         *session = ssl;
         return ERR_NONE;
@@ -75,6 +82,11 @@ enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
     (void)t, (void)c, (void)host, (void)session;
     *why = "no TLS";
     return ERR_LIBRARY;
+}
+
+void redis_tls_prepare(const struct ssl_st *session)
+{
+    (void)session;
 }
 
 bool redis_tls_waits(const struct ssl_st *session)

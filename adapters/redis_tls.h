@@ -22,6 +22,8 @@ void redis_tls_free(struct redis_tls *t);
 /** On a connected socket, before anything is sent. *session is c's. */
 enum err redis_tls_begin(struct redis_tls *t, redisContext *c, const char *host,
                          struct ssl_st **session, const char **why) MUST_CHECK;
+/** Before each read or write; session may be NULL. */
+void redis_tls_prepare(const struct ssl_st *session);
 /** Whether what is to be written waits for something to read: a handshake that isn't
  * over. session may be NULL. */
 bool redis_tls_waits(const struct ssl_st *session);

@@ -125,6 +125,11 @@ const char *tls_client_distrust(const struct ssl_st *session)
     return result == X509_V_OK ? NULL : X509_verify_cert_error_string(result);
 }
 
+void tls_client_clear_errors(void)
+{
+    ERR_clear_error();
+}
+
 bool tls_client_waits(const struct ssl_st *session)
 {
     return SSL_want_read(session);

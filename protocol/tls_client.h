@@ -32,6 +32,10 @@ void tls_client_end(struct ssl_st *session);
 /** What is wrong with the other side's certificate (static text); NULL: nothing, as far
  * as it has been seen. */
 const char *tls_client_distrust(const struct ssl_st *session);
+/** To be called before each read or write by a library that doesn't do so itself: OpenSSL
+ * keeps a thread's errors until they are cleared, and what another session left would be
+ * taken for this one's. */
+void tls_client_clear_errors(void);
 /** Whether its last read or write waits for the other side to say something: until there
  * is something to read, trying again is of no use. */
 bool tls_client_waits(const struct ssl_st *session);

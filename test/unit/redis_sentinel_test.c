@@ -370,10 +370,9 @@ static void a_failover_from_a_frozen_master_is_followed(void **state)
 
 #ifdef MUSTER_REDIS_TLS
 
-/* Both by TLS alone, the sentinel's own way to the master as well. */
-static void tls_holds_for_the_sentinels_and_the_master(void **state)
+/* The Redis and a sentinel by TLS alone, the sentinel's own way to the master as well. */
+static void speak_tls(struct setting *s)
 {
-    struct setting *s = *state;
     const char *folder = s->server.folder;
     unsigned port = free_port(), sentinel_port = free_port();
     char tls[512], certificate[96], more[640];
@@ -396,6 +395,13 @@ static void tls_holds_for_the_sentinels_and_the_master(void **state)
     usleep(500000);
     s->conf.tls = true;
     setenv("SSL_CERT_FILE", certificate, 1);
+}
+
+static void tls_holds_for_the_sentinels_and_the_master(void **state)
+{
+    struct setting *s = *state;
+
+    speak_tls(s);
     start_and_wait(s);
     assert_talks_to(s, &s->server);
     redis_link_stop(s->link);
@@ -405,6 +411,30 @@ static void tls_holds_for_the_sentinels_and_the_master(void **state)
     s->heard.lines.n = 0;
     assert_not_up(s, ERR_SYSTEM, "self-signed certificate");
     unsetenv("SSL_CERT_FILE");
+}
+
+/* OpenSSL keeps a thread's errors until somebody clears them; here more than a socket
+ * takes at once is on its way when one of the sentinels turns out to be none. */
+static void a_sentinel_without_tls_harms_no_other_connection(void **state)
+{
+    struct setting *s = *state;
+    struct asked *a;
+    struct slice words[] = {SLICE("SET"), SLICE("big"), {NULL, 16 << 20}};
+    char *big = xcalloc(1, words[2].n);
+
+    words[2].p = big;
+    speak_tls(s);
+    atomic_store(&add_fake(s)->text, "-ERR no TLS\r\n");
+    start_and_wait(s);
+    for (unsigned i = 0; i < 20; i++, usleep(100000)) {
+        a = asked(s);
+        redis_command_encode(&a->c.bytes, words, 3);
+        redis_link_send(s->link, &a->c);
+    }
+    wait_times(&s->heard, "reply OK", 20, 5000);
+    assert_int_equal(said(&s->heard, "down"), 0);
+    unsetenv("SSL_CERT_FILE");
+    free(big);
 }
 
 #endif
@@ -432,6 +462,7 @@ int main(int argc, char **argv)
         TEST(a_failover_from_a_frozen_master_is_followed),
 #ifdef MUSTER_REDIS_TLS
         TEST(tls_holds_for_the_sentinels_and_the_master),
+        TEST(a_sentinel_without_tls_harms_no_other_connection),
 #endif
     };
 

@@ -117,6 +117,8 @@ struct fake_sentinel {
     unsigned epoch;
     bool forbids_master; /* SENTINEL MASTER is refused by its ACL */
     atomic_bool stop, is_silent;
+    /* Its answer to whatever comes, sentinel's commands or not; NULL: what is asked. */
+    _Atomic(const char *) text;
     struct {
         int fd; /* -1: none */
         redisReader *reader;
@@ -160,12 +162,18 @@ static inline void fake_read(struct fake_sentinel *s, int i)
 {
     char bytes[4096];
     ssize_t n = read(s->v[i].fd, bytes, sizeof bytes);
+    const char *text = atomic_load(&s->text);
     void *reply = NULL;
 
     if (n <= 0) {
         close(s->v[i].fd);
         redisReaderFree(s->v[i].reader);
         s->v[i].fd = -1;
+        return;
+    }
+    if (text) {
+        if (write(s->v[i].fd, text, strlen(text)) < 0)
+            fprintf(stderr, "the fake sentinel can't write\n");
         return;
     }
     redisReaderFeed(s->v[i].reader, bytes, (size_t)n);
