@@ -48,6 +48,8 @@ static void lose_by_library(struct redis_conn *c)
 
     if (!why && !c->has_heard)
         why = redis_tls_dismissal(c->session);
+    if (!why && c->redis->err == REDIS_ERR_IO)
+        why = redis_tls_failure(c->session); /* errno may say "Success" then */
     if (why)
         lose(c, why);
     else

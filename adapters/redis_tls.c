@@ -33,6 +33,11 @@ const char *redis_tls_distrust(const struct ssl_st *session)
     return session ? tls_client_distrust(session) : NULL;
 }
 
+const char *redis_tls_failure(const struct ssl_st *session)
+{
+    return session ? tls_client_failure() : NULL;
+}
+
 const char *redis_tls_dismissal(const struct ssl_st *session)
 {
     if (!session || !tls_client_was_asked(session))
@@ -96,6 +101,12 @@ bool redis_tls_waits(const struct ssl_st *session)
 }
 
 const char *redis_tls_distrust(const struct ssl_st *session)
+{
+    (void)session;
+    return NULL;
+}
+
+const char *redis_tls_failure(const struct ssl_st *session)
 {
     (void)session;
     return NULL;

@@ -29,6 +29,8 @@ void redis_tls_prepare(const struct ssl_st *session);
 bool redis_tls_waits(const struct ssl_st *session);
 /** What is wrong with the server's certificate, or NULL; session may be NULL. */
 const char *redis_tls_distrust(const struct ssl_st *session);
+/** What a read or write that failed just now lacked, or NULL; session may be NULL. */
+const char *redis_tls_failure(const struct ssl_st *session);
 /** Why the server may have ended it before its first reply, or NULL: its alert is mostly
  * lost with the connection, and "reset" says nothing. session may be NULL. */
 const char *redis_tls_dismissal(const struct ssl_st *session);

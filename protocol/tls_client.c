@@ -130,6 +130,13 @@ void tls_client_clear_errors(void)
     ERR_clear_error();
 }
 
+const char *tls_client_failure(void)
+{
+    unsigned long e = ERR_peek_error();
+
+    return e && !ERR_SYSTEM_ERROR(e) ? ERR_reason_error_string(e) : NULL;
+}
+
 bool tls_client_waits(const struct ssl_st *session)
 {
     return SSL_want_read(session);

@@ -36,6 +36,9 @@ const char *tls_client_distrust(const struct ssl_st *session);
  * keeps a thread's errors until they are cleared, and what another session left would be
  * taken for this one's. */
 void tls_client_clear_errors(void);
+/** What the thread's last read or write failed for, in OpenSSL's words (static text);
+ * NULL: OpenSSL has nothing to say. */
+const char *tls_client_failure(void);
 /** Whether its last read or write waits for the other side to say something: until there
  * is something to read, trying again is of no use. */
 bool tls_client_waits(const struct ssl_st *session);

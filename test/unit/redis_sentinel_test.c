@@ -413,6 +413,15 @@ static void tls_holds_for_the_sentinels_and_the_master(void **state)
     unsetenv("SSL_CERT_FILE");
 }
 
+static void a_sentinel_without_tls_is_told_from_others(void **state)
+{
+    struct setting *s = *state;
+
+    atomic_store(&add_fake(s)->text, "-ERR no TLS\r\n");
+    s->conf.tls = true;
+    assert_not_up(s, ERR_SYSTEM, "wrong version number");
+}
+
 /* OpenSSL keeps a thread's errors until somebody clears them; here more than a socket
  * takes at once is on its way when one of the sentinels turns out to be none. */
 static void a_sentinel_without_tls_harms_no_other_connection(void **state)
@@ -462,6 +471,7 @@ int main(int argc, char **argv)
         TEST(a_failover_from_a_frozen_master_is_followed),
 #ifdef MUSTER_REDIS_TLS
         TEST(tls_holds_for_the_sentinels_and_the_master),
+        TEST(a_sentinel_without_tls_is_told_from_others),
         TEST(a_sentinel_without_tls_harms_no_other_connection),
 #endif
     };

@@ -172,6 +172,7 @@ static inline void fake_read(struct fake_sentinel *s, int i)
         return;
     }
     if (text) {
+        usleep(5000); /* it waits for it by then */
         if (write(s->v[i].fd, text, strlen(text)) < 0)
             fprintf(stderr, "the fake sentinel can't write\n");
         return;
