@@ -307,6 +307,19 @@ test('SIGTERM while it starts ends it and all that it had started', { ...LIMIT, 
   }
 });
 
+test('a node that ends while HAProxy starts is named as well, and with the last one all ends', { ...LIMIT, skip }, async () => {
+  const first = await freePorts(3);
+  const log = (name) => path.join(ROOT, 'build/cluster', String(first), `${name}.log`);
+  const kill = (name) => process.kill(Number(/ pid=(\d+) /.exec(fs.readFileSync(log(name), 'utf8'))[1]), 'SIGKILL');
+  const script = new Script(['--port', String(first), '2']);
+  while (!fs.existsSync(log('haproxy'))) await sleep(5);
+  kill('node-1');
+  await script.says(/node-1 has ended \(signal 9\)/);
+  kill('node-2');
+  assert.deepStrictEqual(await script.exited, { code: 1, signal: null });
+  assert.match(script.text, /^cluster: no node is left$/m);
+});
+
 test('conf/haproxy.cfg is one that HAProxy takes as it is', { ...LIMIT, skip }, () => {
   const { status, stdout, stderr } = spawnSync('haproxy', ['-c', '-f', path.join(ROOT, 'conf/haproxy.cfg')], { encoding: 'utf8', env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` } });
   assert.strictEqual(status, 0, stderr);
