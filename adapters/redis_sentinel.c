@@ -294,6 +294,10 @@ static void lost(void *context, const char *why)
 
     if (one->is_lost)
         return; /* what came first is the cause */
+    if (one->conn && one->state == SENTINEL_IDLE) {
+        one->is_lost = true; /* it owes nothing: the next round tells */
+        return;
+    }
     write_why(one, why);
     give_up(one, false);
 }

@@ -3,6 +3,8 @@
  */
 #include "test/unit/redis_linked.h"
 
+#include <sys/mman.h>
+
 #include "test/unit/redis_sentinels.h"
 
 /* Beside the link's own: a second Redis, and where the sentinels are. */
@@ -308,6 +310,27 @@ static void a_sentinel_that_forgets_epochs_moves_nobody(void **state)
     assert_int_equal(said(&s->heard, "down"), 0);
 }
 
+/* As a proxy before it may: it is asked on a new connection, and nothing is wrong. */
+static void a_sentinel_that_hangs_up_when_it_has_answered_is_well(void **state)
+{
+    struct setting *s = *state;
+    struct fake_sentinel *f = add_fake(s);
+    char logged[4096] = "";
+    int file = memfd_create("log", MFD_CLOEXEC), before = dup(STDERR_FILENO);
+
+    f->hangs_up = true;
+    fake_sentinel_say(f, "127.0.0.1", s->server.port, 7);
+    dup2(file, STDERR_FILENO);
+    start_and_wait(s);
+    usleep(2500000);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    assert_true(pread(file, logged, sizeof logged - 1, 0) > 0);
+    close(file);
+    assert_non_null(strstr(logged, "redis.up"));
+    assert_null(strstr(logged, "redis.sentinel_"));
+}
+
 /* The real thing, in both ways that a master dies. */
 static void follow(struct setting *s, int signal)
 {
@@ -466,6 +489,7 @@ int main(int argc, char **argv)
         TEST(the_last_failover_counts_not_the_first_answer),
         TEST(a_healthy_link_follows_to_another_master),
         TEST(a_sentinel_that_forgets_epochs_moves_nobody),
+        TEST(a_sentinel_that_hangs_up_when_it_has_answered_is_well),
         TEST(a_failover_is_followed),
         TEST(a_failover_that_is_ordered_is_followed),
         TEST(a_failover_from_a_frozen_master_is_followed),

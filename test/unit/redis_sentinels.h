@@ -116,6 +116,7 @@ struct fake_sentinel {
     unsigned master_port;
     unsigned epoch;
     bool forbids_master; /* SENTINEL MASTER is refused by its ACL */
+    bool hangs_up;       /* 5 ms after it has said the address */
     atomic_bool stop, is_silent;
     /* Its answer to whatever comes, sentinel's commands or not; NULL: what is asked. */
     _Atomic(const char *) text;
@@ -133,6 +134,13 @@ static inline void fake_sentinel_say(struct fake_sentinel *s, const char *host,
     s->master_port = port;
     s->epoch = epoch;
     pthread_mutex_unlock(&s->lock);
+}
+
+static inline void fake_hang_up(struct fake_sentinel *s, int i)
+{
+    close(s->v[i].fd);
+    redisReaderFree(s->v[i].reader);
+    s->v[i].fd = -1;
 }
 
 static inline void fake_answer(struct fake_sentinel *s, int fd, const redisReply *r)
@@ -166,9 +174,7 @@ static inline void fake_read(struct fake_sentinel *s, int i)
     void *reply = NULL;
 
     if (n <= 0) {
-        close(s->v[i].fd);
-        redisReaderFree(s->v[i].reader);
-        s->v[i].fd = -1;
+        fake_hang_up(s, i);
         return;
     }
     if (text) {
@@ -182,6 +188,10 @@ static inline void fake_read(struct fake_sentinel *s, int i)
         if (!atomic_load(&s->is_silent))
             fake_answer(s, s->v[i].fd, reply);
         freeReplyObject(reply);
+    }
+    if (s->hangs_up) {
+        usleep(5000);
+        fake_hang_up(s, i);
     }
 }
 
