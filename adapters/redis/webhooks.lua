@@ -5,7 +5,7 @@
 -- took, nobody would hear of. Who lets his lease run out loses all to those who ask.
 --
 -- ARGV: base, the caller's id (16 characters), the number of this ask, the number of his
--- last one that was answered, most entries to take (-1: he goes, and gives all back), ms of
+-- last one that was answered, most entries to take (-1: he goes, and has none), ms of
 -- a lease, then those of his that are done. Reply: ms until the next one is due (0: some
 -- are, -1: there is none), then the entries taken, in their order.
 local base, me, number, heard = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -46,20 +46,31 @@ end
 local function end_one(token)
   local ch = channel_of(token)
   local id, n = sender_of(ch)
-  if id and redis.call('ZREM', held(id), token) == 1 then
-    set_sender(ch, id, n - 1)
+  if redis.call('ZREM', held(me), token) == 1
+    or id and id ~= me and redis.call('ZREM', held(id), token) == 1 then
+    if id then set_sender(ch, id, n - 1) end
   else
     redis.call('ZREM', W, token)
   end
 end
 
+-- His lease is over: whoever asks next takes it over, in pages. At once, all of it would
+-- stop Redis for as long as a queue takes.
 local function give_back()
-  for _, token in ipairs(redis.call('ZRANGE', held(me), 0, -1)) do
-    redis.call('ZADD', W, '0', token)
-    redis.call('HDEL', C, channel_of(token))
+  if redis.call('EXISTS', held(me)) == 1 then
+    redis.call('HSET', L, me, '0 ' .. number)
+  else
+    redis.call('HDEL', L, me)
   end
-  redis.call('DEL', held(me))
-  redis.call('HDEL', L, me)
+end
+
+local here = {} -- whose lease isn't over
+
+-- Whose a channel's next entry is, and how many are so far.
+local function receiver_of(ch)
+  local id, n = sender_of(ch)
+  if id and here[id] then return id, n end
+  return me, n
 end
 
 -- What the lapsed had; true: all of it. Until then nobody takes any, or a channel's might
@@ -67,24 +78,27 @@ end
 local function take_over()
   local room = PAGE
   local leases = redis.call('HGETALL', L)
+  local lapsed = {}
   for i = 1, #leases, 2 do
     local id = leases[i]
-    if id ~= me and tonumber(string.match(leases[i + 1], '^%d+')) <= now then
-      local tokens = redis.call('ZRANGE', held(id), 0, room - 1)
-      for _, token in ipairs(tokens) do
-        local ch = channel_of(token)
-        local sender, n = sender_of(ch)
-        if sender == id then
-          sender = me
-          set_sender(ch, me, n)
-        end
-        redis.call('ZADD', held(sender), '0', token)
-        redis.call('ZREM', held(id), token)
-      end
-      room = room - #tokens
-      if room == 0 then return false end
-      redis.call('HDEL', L, id)
+    if id == me or tonumber(string.match(leases[i + 1], '^%d+')) > now then
+      here[id] = true
+    else
+      lapsed[#lapsed + 1] = id
     end
+  end
+  for _, id in ipairs(lapsed) do
+    local tokens = redis.call('ZRANGE', held(id), 0, room - 1)
+    for _, token in ipairs(tokens) do
+      local ch = channel_of(token)
+      local receiver, n = receiver_of(ch)
+      set_sender(ch, receiver, math.max(n, 1))
+      redis.call('ZADD', held(receiver), '0', token)
+      redis.call('ZREM', held(id), token)
+    end
+    room = room - #tokens
+    if room == 0 then return false end
+    redis.call('HDEL', L, id)
   end
   return true
 end
@@ -93,11 +107,11 @@ local function deal_out()
   local due = redis.call('ZRANGEBYSCORE', W, '-inf', text_of(now), 'LIMIT', '0', limit)
   for _, token in ipairs(due) do
     local ch, what = channel_of(token), string.sub(token, 17)
-    local id, n = sender_of(ch)
+    local id, n = receiver_of(ch)
     redis.call('ZREM', W, token)
     if redis.call('HGET', P, what) == token then redis.call('HDEL', P, what) end
-    redis.call('ZADD', held(id or me), '0', token)
-    set_sender(ch, id or me, n + 1)
+    redis.call('ZADD', held(id), '0', token)
+    set_sender(ch, id, n + 1)
   end
 end
 

@@ -56,13 +56,18 @@ static void end_hook(struct fake_data *d, unsigned partition, uint64_t number)
     for (struct hook *h = (d)->hooks; h < (d)->hooks + (d)->n_hooks; h++) \
         if (h->partition == (c)->partition && h->sender == (who))
 
+/* His lease is over: who asks next takes it over. */
 static void give_back(struct fake_data *d, const struct claim *c)
 {
+    struct fake_lease *l = lease_of(d, c->partition, c->sender);
+
     EACH_OF(h, d, c, c->sender)
     {
-        h->sender = h->taken = h->due = 0;
+        if (l)
+            *l = (struct fake_lease){c->partition, c->sender, 0, c->number};
+        return;
     }
-    drop_lease(d, lease_of(d, c->partition, c->sender));
+    drop_lease(d, l);
 }
 
 static void take_over(struct fake_data *d, const struct claim *c, uint64_t now)

@@ -59,6 +59,8 @@ static const char *said(struct redis_webhooks_reply r)
     return text;
 }
 
+static const uint64_t N3 = 0x3333333333333333;
+
 static const char *claimed(struct scripts *s)
 {
     return said(claim(s, N1));
@@ -362,6 +364,50 @@ static void who_leaves_gives_back_what_is_not_done(void **state)
     assert_string_equal(said(claim(s, N2)), "A:b A:c A:d");
 }
 
+static void join_many(struct scripts *s, unsigned n)
+{
+    char user[16];
+
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(user, sizeof user, "%u", i);
+        does(s, N1, with(join(user), WANT_MEMBERS, false));
+    }
+}
+
+/* More than one go takes over, and whoever began with it leaves: the rest must be
+ * anybody's, and in order. */
+static void who_leaves_while_he_takes_over_leaves_all_of_it(void **state)
+{
+    struct scripts *s = *state;
+    struct redis_webhooks_reply r;
+    unsigned had = 0;
+
+    join_many(s, 700);
+    r = ask_for(s, N1, (struct redis_webhooks){.limit = 700, .lease_ms = 1});
+    assert_int_equal(r.n, 700);
+    usleep(20000);
+    assert_int_equal(claim(s, N2).n, 0); /* not all of it is his yet */
+    ask_for(s, N2, (struct redis_webhooks){.leaves = true});
+    for (unsigned asks = 0; asks < 100 && had < 700; asks++) {
+        r = claim(s, N3);
+        for (unsigned i = 0; i < r.n; i++, had++)
+            assert_int_equal(atoi(r.entries[i].user.p), had);
+    }
+    assert_int_equal(had, 700);
+}
+
+/* Somebody deleted the key that says who has a channel's. */
+static void a_lost_key_of_senders_is_made_good(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(join("a"), BOTH, false));
+    ask_for(s, N1, (struct redis_webhooks){.limit = 10, .lease_ms = 1});
+    usleep(20000);
+    ask(s, "DEL", "wc", "");
+    assert_string_equal(said(claim(s, N2)), "A:a");
+}
+
 static void a_claim_takes_no_more_than_it_asks_for(void **state)
 {
     struct scripts *s = *state;
@@ -411,6 +457,8 @@ int main(void)
         SCRIPTS_TEST(what_a_dead_node_had_is_taken_whole_and_in_order),
         SCRIPTS_TEST(an_answer_that_was_lost_is_given_again),
         SCRIPTS_TEST(who_leaves_gives_back_what_is_not_done),
+        SCRIPTS_TEST(who_leaves_while_he_takes_over_leaves_all_of_it),
+        SCRIPTS_TEST(a_lost_key_of_senders_is_made_good),
         SCRIPTS_TEST(a_claim_takes_no_more_than_it_asks_for),
         SCRIPTS_TEST(a_removal_that_is_due_comes_before_the_return),
     };
