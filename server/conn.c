@@ -161,7 +161,7 @@ static bool is_slow(struct conn *c)
         over_begin(c);
         return false;
     }
-    if ((int32_t)(edge_now(c->edge) - c->over_since) < SLOW_MS)
+    if ((int32_t)(edge_now(c->edge) - c->over_since) < SLOW_MS || edge_is_late(c->edge))
         return false;
     reads = c->taken_frames >= conf_of(c)->max_pending_messages ||
             c->taken_bytes >= conf_of(c)->max_pending_kb * 1024ULL;
@@ -295,9 +295,13 @@ static bool make_room(struct conn *c, uint32_t more)
     return false;
 }
 
-void conn_judge(struct conn *c)
+void conn_judge(struct conn *c, bool pardon)
 {
-    if (c->state == CONN_OPEN && c->over_since && is_slow(c))
+    if (c->state != CONN_OPEN || !c->over_since)
+        return;
+    if (pardon)
+        over_begin(c);
+    else if (is_slow(c))
         give_up(c);
 }
 

@@ -84,8 +84,9 @@ void conn_send_take(struct conn *c, struct frame *f);
 /** Writes what can be written; asks for a writeable callback if something is left. False:
  * the socket is broken and must be ended by the caller. */
 bool conn_flush(struct conn *c);
-/** Closes it if it has been over its bound for too long. */
-void conn_judge(struct conn *c);
+/** Closes it if it has been over its bound for too long; pardon: its time begins again.
+ */
+void conn_judge(struct conn *c, bool pardon);
 /** lws says that the socket is writeable. False: the callback must return -1. */
 bool conn_writeable(struct conn *c);
 /** lws closes it by itself, or the peer does: nothing goes out any more, and the channels

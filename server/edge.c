@@ -44,7 +44,8 @@ void edge_init(struct edge *e, struct worker *w)
     e->seed = hash_seed_random();
     e->next_sub_id = 0;
     e->scratch = xmalloc(SCRATCH_BYTES);
-    e->started = loop_now(e->worker->loop);
+    e->started = e->ticked = loop_now(e->worker->loop);
+    e->was_late = false;
     e->draining = false;
 }
 

@@ -37,6 +37,8 @@ struct edge {
     uint64_t next_sub_id;
     uint64_t started;       /* ms: the loop's clock as it began */
     unsigned char *scratch; /* where frames are put together for one write */
+    uint64_t ticked;        /* ms: when the last tick was */
+    bool was_late;          /* that one */
     bool draining;
 };
 
@@ -55,6 +57,9 @@ void edge_resume(struct conn *c);
 void edge_flush(struct edge *e);
 /** This turn's monotonic time in ms, its low 32 bits. */
 uint32_t edge_now(const struct edge *e);
+/** The tick is overdue, by a busy or a stopped process: clients had no chance to take
+ * what is for them. */
+bool edge_is_late(const struct edge *e);
 /** Once a second. */
 void edge_tick(struct edge *e);
 /** A WebSocket has been established, and h is what its URL and headers say. Greets it, or

@@ -19,7 +19,10 @@ static const struct conf *conf_of(const struct conn *c)
     return c->edge->worker->node->conf;
 }
 
-enum { LONGEST_WAIT_MS = 86400 * 1000 };
+enum {
+    LONGEST_WAIT_MS = 86400 * 1000,
+    LATE_MS = 1100, /* from one tick to the next */
+};
 #define NEVER UINT32_MAX
 
 static uint32_t since(const struct conn *c, uint32_t then)
@@ -130,19 +133,28 @@ static void fire(struct wheel_entry *entry, void *context)
         arm(c, least(next, least(authorization, idle)));
 }
 
+bool edge_is_late(const struct edge *e)
+{
+    return loop_now(e->worker->loop) > e->ticked + LATE_MS;
+}
+
 /* Closing one takes it out of no list before the turn's end. */
-static void judge_all(struct edge *e)
+static void judge_all(struct edge *e, bool pardon)
 {
     for (struct list *at = e->conns.next; at != &e->conns; at = at->next)
-        conn_judge(CONTAINER_OF(at, struct conn, all));
+        conn_judge(CONTAINER_OF(at, struct conn, all), pardon);
 }
 
 /* A turn that came late (a busy or stopped process) makes up for the ticks that it
- * missed. */
+ * missed. Nobody is slow by that: he has his second again, but not each time. */
 void edge_tick(struct edge *e)
 {
+    bool pardon = edge_is_late(e) && !e->was_late;
+
+    e->was_late = edge_is_late(e);
+    e->ticked = loop_now(e->worker->loop);
     while (e->wheel.now < (loop_now(e->worker->loop) - e->started) / 1000)
         wheel_tick(&e->wheel, fire, NULL);
     if (e->n_over)
-        judge_all(e);
+        judge_all(e, pardon);
 }

@@ -222,6 +222,24 @@ describe('abuse', { concurrency: 4 }, () => {
       },
     ));
 
+  test('while the server stands still nobody is slow', abused({ send_buffer_kb: 16, max_pending_kb: 256, ...fast() }, async (server) => {
+    const events = 300;
+    const talker = await server.client();
+    const reader = await server.client({ tcp: true });
+    for (const c of [talker, reader]) await c.enter('private-a');
+    for (let round = 0; round < 5; round++) {
+      reader.tcp.socket.pause();
+      for (let n = 0; n < events; n++) talker.clientEvent('private-a', 'client-x', [n, 'x'.repeat(8000)]); // 2.4 MB
+      await talker.barrier();
+      server.kill('SIGSTOP');
+      reader.tcp.socket.resume();
+      await after(2200);
+      server.kill('SIGCONT');
+      for (let n = 0; n < events; n++) assert.strictEqual((await reader.next()).data[0], n);
+    }
+    assert.doesNotMatch(server.log(), /ws\.slow/);
+  }));
+
   test('a slow client’s member is removed', abused({ send_buffer_kb: 16, max_pending_kb: 64, ...fast() }, async (server) => {
     const talker = await server.client();
     await talker.enter('presence-a', { user_id: 't' });
