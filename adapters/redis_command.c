@@ -90,6 +90,11 @@ static void topics_init(struct topics *t, const struct seat *s,
     t->n = user ? 2 : 1;
 }
 
+unsigned redis_n_names(const struct shared_channel *c)
+{
+    return shared_hears_user(c) ? 2 : 1;
+}
+
 static void subscribe(void *context, struct shared_channel *c, bool user)
 {
     struct seat *s = context;

@@ -47,11 +47,11 @@ static void wake(void *loop)
     loop_wake(loop);
 }
 
-static void subscribed(void *context, void *owner, uint64_t id)
+static void subscribed(void *context, void *owner, uint64_t id, unsigned n_names)
 {
     struct redis_link *l = context;
 
-    l->sink->subscribed(l->context, l->generation, owner, id);
+    l->sink->subscribed(l->context, l->generation, owner, id, n_names);
 }
 
 static void fail_by_letter(struct redis_link *l, const struct fail_letter *f)

@@ -56,8 +56,10 @@ struct redis_link_sink {
      * on), or both are proven again. Not called twice with the same. */
     void (*degraded)(void *context, bool degraded);
     /* All names of the subscription are confirmed in this generation: what is published
-     * from now on arrives. Once a generation, and once for each redis_link_subscribe. */
-    void (*subscribed)(void *context, uint64_t generation, void *owner, uint64_t id);
+     * from now on arrives. Once a generation, and once for each redis_link_subscribe;
+     * n_names: as many as that one had. */
+    void (*subscribed)(void *context, uint64_t generation, void *owner, uint64_t id,
+                       unsigned n_names);
     /* On one of its names; from subscribed on. name and payload are borrowed. */
     void (*message)(void *context, void *owner, uint64_t id, struct slice name,
                     struct slice payload);

@@ -312,13 +312,15 @@ static void degraded(void *context, bool is)
     tell_all(r, INCOMING_DEGRADED, is);
 }
 
-static void subscribed(void *context, uint64_t generation, void *owner, uint64_t id)
+static void subscribed(void *context, uint64_t generation, void *owner, uint64_t id,
+                       unsigned n_names)
 {
     struct incoming *in = incoming_alloc(INCOMING_SUBSCRIBED, 0);
 
     (void)context;
     in->number = generation;
     in->channel = id;
+    in->n_names = n_names;
     redis_gather(owner, in);
 }
 

@@ -249,6 +249,8 @@ static void take_subscribed(struct seat *s, const struct incoming *in)
 
     if (!c || in->number != s->generation)
         return;
+    if (in->n_names < redis_n_names(c))
+        return; /* from before somebody signed in; the one that he waits for comes */
     if (is_cache(c))
         redis_ask_kept(s, c); /* and its answer opens the channel */
     else

@@ -37,6 +37,7 @@ struct incoming {
     uint64_t channel; /* shared_id */
     unsigned partition;
     unsigned n_ops;
+    unsigned n_names;  /* that are subscribed to */
     redisReply *reply; /* owned */
     size_t n;          /* of bytes: a message */
     char bytes[];
@@ -92,6 +93,8 @@ void seat_publish(struct seat *s, const struct adapter_channel *c,
 /* Commands (redis_command.c): from a home; the reply comes back to its seat. */
 
 const struct shared_pipe *redis_pipe(void);
+/** How many names the channel is subscribed to by. */
+unsigned redis_n_names(const struct shared_channel *c);
 /** Asks what a cache channel keeps: INCOMING_KEPT. */
 void redis_ask_kept(struct seat *s, struct shared_channel *c);
 /** Publishes an event; its receipt ends with the reply. c: the channel's names and kind.

@@ -29,6 +29,7 @@ struct sub {
 struct group {
     void *owner;
     uint64_t id;
+    unsigned n;
     struct sub *subs[REDIS_NAMES_MAX]; /* NULL: passed on, or given up */
     bool told;
 };
@@ -122,7 +123,7 @@ static void tell_if_confirmed(struct redis_subs *s, struct group *g)
         if (g->subs[i] && (!g->subs[i]->sent || g->subs[i]->owed))
             return;
     g->told = true;
-    s->sink->subscribed(s->context, g->owner, g->id);
+    s->sink->subscribed(s->context, g->owner, g->id, g->n);
 }
 
 void redis_subs_add(struct redis_subs *s, void *owner, uint64_t id,
@@ -131,7 +132,7 @@ void redis_subs_add(struct redis_subs *s, void *owner, uint64_t id,
     struct group *g = xcalloc(1, sizeof *g);
 
     assert(n && n <= REDIS_NAMES_MAX && (n == 1 || !slice_eq(names[0], names[1])));
-    *g = (struct group){.owner = owner, .id = id};
+    *g = (struct group){.owner = owner, .id = id, .n = n};
     for (unsigned i = 0; i < n; i++) {
         struct sub *sub = find_or_add(s, names[i]);
 

@@ -14,7 +14,7 @@ struct redis_subs;
 
 struct redis_subs_sink {
     /* All names of the subscription are confirmed. */
-    void (*subscribed)(void *context, void *owner, uint64_t id);
+    void (*subscribed)(void *context, void *owner, uint64_t id, unsigned n_names);
 };
 
 struct redis_subs *redis_subs_alloc(const struct redis_subs_sink *sink, void *context);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 #include "adapters/local.h"
 #include "adapters/redis.h"
+#include "presence/presence.h"
 #include "protocol/frame.h"
 #include "server/base/clock.h"
 #include "server/base/xalloc.h"
@@ -459,6 +461,51 @@ static int end_server(void **state)
     return 0;
 }
 
+static void nothing_changes(void *context, const struct member *m)
+{
+    (void)context, (void)m;
+}
+
+static void nothing_is_decided(void *context, struct presence_ref *ref)
+{
+    (void)context, (void)ref;
+}
+
+/* Somebody watched him, and he signs in while the first confirmation is on its way: it
+ * knew nothing of what is sent to him alone. */
+static void a_sign_in_waits_for_a_confirmation_of_its_own(void **state)
+{
+    static const struct presence_sink told = {
+        nothing_changes, nothing_changes, nothing_is_decided, nothing_is_decided, NULL};
+    struct adapter_channel bob = CHANNEL(1, 0, "#server-to-user-bob");
+    struct presence presence;
+    struct presence_ref ref = {0};
+    struct stage s;
+    struct adapter *a = begin(&kinds[1], &s);
+
+    (void)state;
+    turn(&kinds[1], &s);
+    presence_init(&presence, (struct presence_rules){1, 0}, (struct hash_seed){1, 2},
+                  &told, &s);
+    bob.user = true;
+    bob.kind.counted = false;
+    bob.presence = &presence;
+    adapter_open(a, &bob);
+    adapter_turn_ends(a, 0);
+    usleep(100000); /* it is confirmed, and this home hasn't heard of it */
+    kill(server.pid, SIGSTOP);
+    presence_join(&presence, &ref, SLICE("bob"), SLICE("{}"));
+    turn(&kinds[1], &s);
+    assert_string_equal(s.homes[0].log, "");
+    kill(server.pid, SIGCONT);
+    turn(&kinds[1], &s);
+    assert_string_equal(s.homes[0].log, "open1 ");
+    presence_leave(&presence, &ref, EXIT_CLEAN, clock_ms());
+    adapter_close(a, &bob, false);
+    presence_fini(&presence);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +519,7 @@ int main(void)
             test_what_is_published_to_a_closed_channel_is_kept_for_its_next_life),
         cmocka_unit_test(test_a_receipt_ends_once_when_all_its_events_are_published),
         cmocka_unit_test(test_a_lookup_is_answered_as_often_as_it_says),
+        cmocka_unit_test(a_sign_in_waits_for_a_confirmation_of_its_own),
     };
 
     return cmocka_run_group_tests_name("adapter contract", tests, start_server,

@@ -79,9 +79,11 @@ static inline void degraded(void *context, bool is_degraded)
 }
 
 static inline void subscribed(void *context, uint64_t generation, void *owner,
-                              uint64_t id)
+                              uint64_t id, unsigned n_names)
 {
     struct heard *h = context;
+
+    (void)n_names;
 
     assert_ptr_equal(owner, h);
     pthread_mutex_lock(&h->lock);

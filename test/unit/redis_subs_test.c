@@ -16,10 +16,11 @@ struct setting {
     struct buf sent; /* "SUBSCRIBE a b\n" */
 };
 
-static void subscribed(void *context, void *owner, uint64_t id)
+static void subscribed(void *context, void *owner, uint64_t id, unsigned n_names)
 {
     struct setting *s = context;
 
+    assert_in_range(n_names, 1, 2);
     assert_ptr_equal(owner, s);
     buf_addf(&s->said, "%llu ", (unsigned long long)id);
 }

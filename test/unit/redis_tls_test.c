@@ -30,9 +30,10 @@ static void degraded(void *context, bool is_degraded)
     (void)context, (void)is_degraded;
 }
 
-static void subscribed(void *context, uint64_t generation, void *owner, uint64_t id)
+static void subscribed(void *context, uint64_t generation, void *owner, uint64_t id,
+                       unsigned n_names)
 {
-    (void)context, (void)generation, (void)owner, (void)id;
+    (void)context, (void)generation, (void)owner, (void)id, (void)n_names;
 }
 
 static void message(void *context, void *owner, uint64_t id, struct slice name,
