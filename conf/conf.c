@@ -78,6 +78,34 @@ static void warn_about_snapshots(struct load *l)
     }
 }
 
+/* Settings that would do nothing. */
+static void check_no_sentinels(struct load *l, struct place at)
+{
+    const struct conf_redis *redis = &l->conf->redis;
+
+    if (*redis->master_name)
+        report_error(l->r, at, "adapter.redis.master_name",
+                     "needs adapter.redis.sentinels, which knows where it is");
+    if (*redis->sentinel_username)
+        report_error(l->r, at, "adapter.redis.sentinel_username",
+                     "needs adapter.redis.sentinels");
+    if (*redis->sentinel_password)
+        report_error(l->r, at, "adapter.redis.sentinel_password",
+                     "needs adapter.redis.sentinels");
+}
+
+/* A sentinel has one voice. */
+static void check_twice(struct load *l, struct place at)
+{
+    char *const *all = l->conf->redis.sentinels;
+
+    for (size_t i = 1; i < l->conf->redis.n_sentinels; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(all[i], all[j]) == 0)
+                report_error(l->r, at, "adapter.redis.sentinels", "names %s twice",
+                             all[i]);
+}
+
 /* Which Redis: two answers to that are none. A host or port that is the default may well
  * stand there. */
 static void check_redis(struct load *l)
@@ -89,11 +117,10 @@ static void check_redis(struct load *l)
     if (l->conf->adapter_driver != CONF_ADAPTER_REDIS)
         return;
     if (!redis->n_sentinels) {
-        if (*redis->master_name)
-            report_error(l->r, at, "adapter.redis.master_name",
-                         "needs adapter.redis.sentinels, which knows where it is");
+        check_no_sentinels(l, at);
         return;
     }
+    check_twice(l, at);
     if (!*redis->master_name)
         report_error(l->r, at, "adapter.redis.sentinels",
                      "needs adapter.redis.master_name, what they call the master");

@@ -129,6 +129,24 @@ static void sentinels_and_the_masters_name_belong_together(void **state)
                    "adapter.redis.master_name: may hold only");
 }
 
+static void the_sentinels_login_is_of_no_use_without_them(void **state)
+{
+    (void)state;
+    assert_refused(load_redis(REDIS("\"sentinel_username\":\"u\"")),
+                   "adapter.redis.sentinel_username: needs adapter.redis.sentinels");
+    assert_refused(load_redis(REDIS("\"sentinel_password\":\"s\"")),
+                   "adapter.redis.sentinel_password: needs adapter.redis.sentinels");
+}
+
+/* It would have two voices where most of them decide. */
+static void a_sentinel_stands_there_once(void **state)
+{
+    (void)state;
+    assert_refused(load_redis(REDIS(
+                       "\"sentinels\":[\"a:1\",\"b:1\",\"a:1\"],\"master_name\":\"m\"")),
+                   "adapter.redis.sentinels: names a:1 twice");
+}
+
 static void sentinels_and_an_address_do_not_go_together(void **state)
 {
     (void)state;
@@ -171,6 +189,8 @@ int main(void)
         TEST(sentinels_are_set_by_a_file_and_by_variables),
         TEST(a_sentinel_is_a_host_and_a_port),
         TEST(sentinels_and_the_masters_name_belong_together),
+        cmocka_unit_test(the_sentinels_login_is_of_no_use_without_them),
+        cmocka_unit_test(a_sentinel_stands_there_once),
         TEST(sentinels_and_an_address_do_not_go_together),
         TEST(the_sentinels_password_is_told_in_no_message),
         TEST(an_apps_id_has_no_colon),
