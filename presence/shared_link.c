@@ -17,7 +17,8 @@ static void each_channel(struct shared *s, void (*f)(struct shared_channel *c))
     }
 }
 
-/* Joins wait for the subscription, so that their pushes arrive. */
+/* Joins and counts that are published wait for the subscription, so that their pushes
+ * arrive. */
 static void settle_references(struct shared_channel *c)
 {
     struct list *next;
@@ -27,6 +28,8 @@ static void settle_references(struct shared_channel *c)
         next = at->next;
         reference_settle(CONTAINER_OF(at, struct reference, of_channel));
     }
+    if (c->kind.webhooks & WANT_COUNT)
+        count_settle(c);
     c->pins--;
 }
 

@@ -137,9 +137,10 @@ void count_settle(struct shared_channel *c)
 {
     bool right = c->count ? c->count_state == KNOWN_HELD && c->count_known == c->count
                           : c->count_state == KNOWN_NOT;
+    bool waits = c->count && c->kind.webhooks & WANT_COUNT && !c->subscribed;
 
-    if (right) {
-        list_remove(&c->dirty);
+    if (right || waits) {
+        list_remove(&c->dirty); /* what it publishes is to arrive here */
     } else if (list_empty(&c->dirty)) {
         list_append(&c->partition->counts, &c->dirty);
         partition_busy(c->partition);

@@ -305,7 +305,7 @@ static void more_than_256_mib_of_commands_take_the_links_down(void **state)
             (const struct slice[]){SLICE("SET"), SLICE("big"), {big, COMMAND}}, 3);
         redis_link_send(s->link, &a->c);
     }
-    wait_for(&s->heard, "down Redis doesn't keep up: 256 MiB", 4000);
+    wait_for(&s->heard, "down Redis doesn't keep up: 256 MiB", 4900);
     assert_int_equal(said(&s->heard, "reply none\n"), COMMANDS);
     kill(s->server.pid, SIGCONT);
     wait_for(&s->heard, "up 2\n", 10000);

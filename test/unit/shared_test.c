@@ -24,6 +24,8 @@ struct world {
     struct presence_ref refs[JOINERS];
     char *info;
     unsigned partition, verifies, ops, joins; /* of the batch */
+    unsigned verified[4];                     /* partitions */
+    unsigned counts;                          /* of the room, in all */
     size_t bytes;
     uint64_t random;
 };
@@ -55,6 +57,7 @@ static void batch(void *context, const struct batch *b)
     w->bytes = 0;
     for (unsigned i = 0; i < b->n; i++) {
         w->joins += b->ops[i].kind == OP_JOIN;
+        w->counts += b->ops[i].kind == OP_COUNT && slice_is(b->ops[i].channel, "room");
         w->bytes += b->ops[i].user.n + b->ops[i].info.n;
     }
 }
@@ -64,7 +67,8 @@ static void verify(void *context, const struct verify *v)
     struct world *w = context;
 
     w->partition = v->partition;
-    w->verifies++;
+    if (w->verifies < 4)
+        w->verified[w->verifies++] = v->partition;
 }
 
 static const struct shared_pipe pipe = {.random = random_number,
@@ -235,10 +239,46 @@ static void who_is_there_after_everything_was_lost_is_shown_at_once(void **state
     end(&w);
 }
 
+static void answer_all_verifies(struct world *w)
+{
+    shared_turn_ends(w->shared);
+    while (w->verifies)
+        shared_verified(w->shared, w->verified[--w->verifies],
+                        &(struct verify_reply){.status = REPLY_OK, .epoch = 1}, 0);
+    shared_turn_ends(w->shared);
+}
+
+/* What Redis publishes of it must arrive here: the webhook is this node's to send. */
+static void a_count_that_is_published_waits_for_the_subscription(void **state)
+{
+    static const struct shared_kind kinds[] = {{.counted = true, .webhooks = WANT_COUNT},
+                                               {.counted = true}};
+    struct world w;
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct shared_channel *c;
+
+        begin(&w);
+        c = shared_open(
+            w.shared, SLICE("app"), SLICE("room"),
+            &(struct shared_opening){.life = 2, .kind = kinds[i], .owner = &w}, 0);
+        shared_count(c, 1, false);
+        answer_all_verifies(&w);
+        assert_int_equal(w.counts, i);
+        shared_subscribed(c, 0);
+        answer_all_verifies(&w);
+        assert_int_equal(w.counts, 1);
+        shared_close(c, false, 0);
+        end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
+        cmocka_unit_test(a_count_that_is_published_waits_for_the_subscription),
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
         cmocka_unit_test(who_is_there_after_everything_was_lost_is_shown_at_once),
     };

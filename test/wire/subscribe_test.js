@@ -179,6 +179,7 @@ test('a client event is never cached', withServer({}, async (server) => {
   await b.enter('private-cache-a');
   a.clientEvent('private-cache-a', 'client-x', 1);
   await b.until('client-x');
+  await new Promise((done) => setTimeout(done, 50)); // it may be on its way to another node yet
   await c.enter('private-cache-a');
   assert.strictEqual((await c.next()).event, 'pusher:cache_miss');
   assert.deepStrictEqual(await c.barrier(), []);
