@@ -109,7 +109,7 @@ struct batch_reply {
  * the last batch's number to `number`. */
 struct verify {
     unsigned partition;
-    uint64_t nid, number; /* 0: the nid has asked nothing of this partition yet */
+    uint64_t nid, number;
 };
 
 struct verify_reply {

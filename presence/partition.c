@@ -150,10 +150,7 @@ static bool has_work(const struct partition *p)
 static void send_verify(struct partition *p)
 {
     struct shared *s = p->shared;
-    struct verify v = {.partition = p->index, .nid = s->nid};
-
-    if (p->number || has_work(p))
-        v.number = ++p->number;
+    struct verify v = {.partition = p->index, .nid = s->nid, .number = ++p->number};
 
     p->must_verify = p->recheck = false;
     p->verify_at = s->now + VERIFY_MS;
@@ -188,9 +185,8 @@ void partition_flush(struct partition *p)
         p->must_verify = true;
     if (s->ablation & ABLATE_VERIFY)
         p->must_verify = false;
-    /* Also where nothing is held: a rollback brings back what this nid has given up, and
-     * a clone may have held something by the same name. */
-    if (!has_work(p) && !p->must_verify)
+    /* Also where nothing is held: a rollback brings back what this nid has given up. */
+    if (!has_work(p) && !(p->must_verify && p->number))
         return;
     p->flight_nid = s->nid;
     if (p->must_verify)

@@ -1,11 +1,9 @@
 -- ARGV: base, nid, number. Reply: status, epoch or '', '#'. Raises '@', so that a batch of
--- an earlier connection that is still on its way comes too late; with number 0 (that node has
--- asked nothing of this partition) it only looks.
+-- an earlier connection that is still on its way comes too late.
 local base, nid = ARGV[1], ARGV[2]
 local X = base .. 'x:' .. nid
 local epoch = redis.call('GET', base .. 'e') or ''
 if redis.call('EXISTS', base .. 'f:' .. nid) == 1 then return {'FENCED', epoch, '0'} end
-if ARGV[3] == '0' then return {'OK', epoch, redis.call('HGET', X, '#') or '0'} end
 if tonumber(ARGV[3]) <= tonumber(redis.call('HGET', X, '@') or '0') then
   return {'STALE', epoch, '0'}
 end

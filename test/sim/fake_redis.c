@@ -469,10 +469,7 @@ struct verify_reply fake_verify(struct fake *f, const struct verify *v, uint64_t
 {
     struct verify_reply r = {.epoch = f->data.partitions[v->partition].epoch};
 
-    if (v->number)
-        r.status = enter(f, v->partition, v->nid, v->number, now);
-    else if (fenced(f, holder(f, v->partition, v->nid), now))
-        r.status = REPLY_FENCED;
+    r.status = enter(f, v->partition, v->nid, v->number, now);
     r.sum = holder(f, v->partition, v->nid)->sum;
     return r;
 }

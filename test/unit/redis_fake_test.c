@@ -297,7 +297,7 @@ static void do_batch(struct pair *p)
 static void do_verify(struct pair *p)
 {
     unsigned who = below(p, NIDS), part = p->partitions[below(p, ROOMS)];
-    struct verify v = {part, nid_of(who), below(p, 4) ? ++p->numbers[who] : 0};
+    struct verify v = {part, nid_of(who), ++p->numbers[who]};
     struct verify_reply real, fake = fake_verify(&p->fake, &v, p->now);
     struct buf b = BUF_INIT;
 
