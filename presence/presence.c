@@ -85,11 +85,11 @@ static void hide(struct presence *p, struct member *m)
 /* Says what has changed about the member, and frees it if nothing is left of it. */
 void presence_update(struct presence *p, struct member *m, uint64_t now)
 {
-    bool shown = member_shown(m);
+    bool shown = member_shown(m), is_due = due(p, m);
 
-    if (due(p, m) && !shown && is_doubted(p, m, now)) {
+    if (is_due && !shown && is_doubted(p, m, now)) {
         wait_in(p, &p->coming, m);
-    } else if (due(p, m)) {
+    } else if (is_due) {
         m->doubted = false;
         if (!presence_in_grace(m))
             list_remove(&m->held);
