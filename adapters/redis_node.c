@@ -240,6 +240,16 @@ static void ready(void *context, uint64_t nid)
     tell_all(context, INCOMING_READY, nid);
 }
 
+static void found(void *context, unsigned partition, uint64_t nid)
+{
+    struct redis *r = context;
+    struct incoming *in = incoming_alloc(INCOMING_FOUND, 0);
+
+    in->number = nid;
+    in->partition = partition;
+    redis_gather(&r->seats[adapter_home(partition, r->conf.homes)], in);
+}
+
 static void table_lost(void *context)
 {
     tell_all(context, INCOMING_TABLE_LOST, 0);
@@ -255,6 +265,7 @@ void redis_node_init(struct redis *r)
         .holders = holders,
         .renamed = renamed,
         .ready = ready,
+        .found = found,
         .table_lost = table_lost,
     };
     struct liveness_rules rules = {.leave_grace_ms = r->conf.leave_grace_ms};

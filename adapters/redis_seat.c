@@ -346,6 +346,9 @@ static void take_one(struct seat *s, const struct incoming *in)
     case INCOMING_TABLE_LOST:
         shared_table_lost(s->shared, clock_ms());
         break;
+    case INCOMING_FOUND:
+        shared_found(s->shared, in->partition, in->number, clock_ms());
+        break;
     case INCOMING_SUBSCRIBED:
         take_subscribed(s, in);
         break;

@@ -20,6 +20,7 @@ enum incoming_kind {
     INCOMING_RENAMED,  /* number: the nid */
     INCOMING_READY,    /* number: the nid */
     INCOMING_TABLE_LOST,
+    INCOMING_FOUND, /* number: the nid */
     INCOMING_SUBSCRIBED,
     INCOMING_MESSAGE,
     INCOMING_BATCH, /* replies, from here on */

@@ -328,8 +328,11 @@ void liveness_held(struct liveness *l, unsigned partition, const uint64_t *nids,
     struct holdings *h = &l->fresh;
 
     for (unsigned i = 0; i < n; i++) {
-        /* Who has a heartbeat now is left to judge, or to the next sweep. */
-        if (nids[i] == l->nid || find_peer(l, nids[i]))
+        if (nids[i] == l->nid) {
+            l->sink->found(l->context, partition, l->nid);
+            continue;
+        }
+        if (find_peer(l, nids[i])) /* left to judge, or to the next sweep */
             continue;
         if (h->n == h->room) {
             h->room = h->room ? 2 * h->room : 64;

@@ -27,6 +27,9 @@ struct liveness_sink {
     void (*renamed)(void *context, uint64_t nid);
     /* The nid's first heartbeat is acknowledged: batches may go out (rule 1). */
     void (*ready)(void *context, uint64_t nid);
+    /* The partition holds something under this node's own nid: maybe not its doing, but
+     * another process's of the same name (shared_found). */
+    void (*found)(void *context, unsigned partition, uint64_t nid);
     /* The table is new, though these links are not: Redis may have lost everything
      * (shared_table_lost). NULL: nobody asks. */
     void (*table_lost)(void *context);

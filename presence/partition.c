@@ -186,8 +186,9 @@ void partition_flush(struct partition *p)
     if (s->ablation & ABLATE_VERIFY)
         p->must_verify = false;
     /* Also where nothing is held: a rollback brings back what this nid has given up. */
-    if (!has_work(p) && !(p->must_verify && p->number))
+    if (!has_work(p) && !(p->must_verify && p->used))
         return;
+    p->used = true;
     p->flight_nid = s->nid;
     if (p->must_verify)
         send_verify(p);

@@ -137,6 +137,7 @@ void partition_renamed(struct partition *p)
 {
     sweep(p, KNOWN_NOT, 0);
     p->number = 0;
+    p->used = false;
     p->epoch = 0; /* nothing is asserted under it that could be lost */
     p->must_verify = true;
 }
@@ -337,6 +338,13 @@ void shared_listed(struct shared *s, unsigned partition, const struct list_reply
     }
     sweep(p, KNOWN_UNSURE, p->list_mark);
     p->recheck = true;
+}
+
+void partition_found(struct partition *p)
+{
+    if (!p->used)
+        partition_busy(p);
+    p->used = true; /* with the first check still to come; the others come by time */
 }
 
 void partition_tick(struct partition *p)

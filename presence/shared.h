@@ -112,6 +112,8 @@ void shared_ready(struct shared *s, uint64_t nid);
 /** The table of heartbeats was lost, so the rest may be, too, by FLUSHALL: everything is
  * compared now. */
 void shared_table_lost(struct shared *s, uint64_t now);
+/** The partition, one of this home's, has been seen to hold something under nid. */
+void shared_found(struct shared *s, unsigned partition, uint64_t nid, uint64_t now);
 void shared_batched(struct shared *s, unsigned partition, const struct batch_reply *r,
                     uint64_t now);
 void shared_verified(struct shared *s, unsigned partition, const struct verify_reply *r,

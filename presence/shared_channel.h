@@ -101,7 +101,8 @@ struct partition {
     uint64_t sum;        /* of what is KNOWN_HELD */
     unsigned unsure;     /* references and counts that are */
     uint64_t hold_until; /* ms: removals wait after its keys were lost */
-    bool must_verify;
+    bool used;           /* Redis may have, or have had, something of this nid in it */
+    bool must_verify;    /* once it is used */
     bool recheck;        /* verify again once nothing is unsure any more */
     unsigned mismatches; /* lists in a row that didn't put the sum right */
     uint64_t verify_at;
@@ -165,6 +166,8 @@ void partition_busy(struct partition *p);
 void partition_flush(struct partition *p);
 /** What was under way is lost: whether Redis has done it isn't known. */
 void partition_lost(struct partition *p);
+/** Redis has something of this nid, and it may be another process's. */
+void partition_found(struct partition *p);
 /** Redis has nothing of the new nid. */
 void partition_renamed(struct partition *p);
 void partition_tick(struct partition *p);

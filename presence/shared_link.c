@@ -156,6 +156,13 @@ void shared_renamed(struct shared *s, uint64_t nid, uint64_t now)
     each_channel(s, renamed);
 }
 
+void shared_found(struct shared *s, unsigned partition, uint64_t nid, uint64_t now)
+{
+    s->now = now;
+    if (nid == s->nid)
+        partition_found(&s->partitions[partition]);
+}
+
 void shared_ready(struct shared *s, uint64_t nid)
 {
     if (nid != s->nid)

@@ -248,6 +248,13 @@ static void live_ready(void *context, uint64_t nid)
     shared_ready(n->shared, nid);
 }
 
+static void live_found(void *context, unsigned partition, uint64_t nid)
+{
+    struct node *n = context;
+
+    shared_found(n->shared, partition, nid, node_ms(n));
+}
+
 static void live_table_lost(void *context)
 {
     struct node *n = context;
@@ -263,5 +270,6 @@ const struct liveness_sink link_liveness_sink = {
     .holders = live_holders,
     .renamed = live_renamed,
     .ready = live_ready,
+    .found = live_found,
     .table_lost = live_table_lost,
 };

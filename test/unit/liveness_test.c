@@ -17,7 +17,7 @@ struct rig {
     unsigned beats;
     uint64_t nid;
     unsigned names, readies, losses;
-    unsigned kills, reaps, asks;
+    unsigned kills, reaps, asks, finds;
     uint64_t killed, reaped;
     unsigned reaped_in;
     /* The table. */
@@ -82,14 +82,23 @@ static void on_ready(void *context, uint64_t nid)
     r->readies++;
 }
 
+static void on_found(void *context, unsigned partition, uint64_t nid)
+{
+    struct rig *r = context;
+
+    assert_int_equal(partition, 9);
+    assert_int_equal(nid, r->nid);
+    r->finds++;
+}
+
 static void on_table_lost(void *context)
 {
     ((struct rig *)context)->losses++;
 }
 
-static const struct liveness_sink SINK = {on_random, on_beat,      on_kill,
-                                          on_reap,   on_holders,   on_renamed,
-                                          on_ready,  on_table_lost};
+static const struct liveness_sink SINK = {on_random, on_beat,    on_kill,
+                                          on_reap,   on_holders, on_renamed,
+                                          on_ready,  on_found,   on_table_lost};
 
 static void begin(struct rig *r, unsigned grace)
 {
@@ -404,6 +413,7 @@ static void the_sweeper_reaps_whom_the_next_table_does_not_have(void **state)
     r.others[0].value.counter++;
     liveness_held(r.l, 9, holders, 3);
     assert_int_equal(r.reaps, 0);
+    assert_int_equal(r.finds, 1); /* its own: the home may know nothing of it */
     pass(&r, 1000);
     assert_int_equal(r.reaps, 1);
     assert_int_equal(r.reaped, 6);

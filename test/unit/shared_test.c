@@ -248,6 +248,36 @@ static void answer_all_verifies(struct world *w)
     shared_turn_ends(w->shared);
 }
 
+/* Another process of this node's name may have left something under it where this one has
+ * never done anything; where nothing is, nothing is asked. */
+static void what_is_found_under_its_name_is_looked_at(void **state)
+{
+    unsigned elsewhere;
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    answer_all_verifies(&w);
+    elsewhere = (w.partition + 1) % PARTITIONS;
+    shared_tick(w.shared, 20000);
+    answer_all_verifies(&w);
+    shared_found(w.shared, elsewhere, 6, 21000); /* an earlier name's */
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.verifies, 0);
+    shared_found(w.shared, elsewhere, 7, 22000);
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.verifies, 1);
+    assert_int_equal(w.verified[0], elsewhere);
+    answer_all_verifies(&w);
+    shared_found(w.shared, elsewhere, 7, 23000); /* as it looks soon by itself */
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.verifies, 0);
+    shared_tick(w.shared, 32000);
+    assert_int_equal(w.verifies, 1);
+    assert_int_equal(w.verified[0], elsewhere);
+    end(&w);
+}
+
 /* What Redis publishes of it must arrive here: the webhook is this node's to send. */
 static void a_count_that_is_published_waits_for_the_subscription(void **state)
 {
@@ -279,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
         cmocka_unit_test(a_count_that_is_published_waits_for_the_subscription),
+        cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
         cmocka_unit_test(who_is_there_after_everything_was_lost_is_shown_at_once),
     };

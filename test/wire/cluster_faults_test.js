@@ -283,6 +283,26 @@ describe('faults', { concurrency: 6 }, () => {
     await cluster.forgotten(15000);
   }));
 
+  // As a process does that was copied with its number, before it took another.
+  test('what another process left under a node’s number, where that node has done nothing, is taken back', withCluster({ nodes: 2, config: { workers: 3 } }, async (cluster, t) => {
+    const rooms = Array.from({ length: 9 }, (_, i) => `presence-${i}`);
+    for (const room of rooms) await (await cluster.client(0)).enter(room, { user_id: 'real' });
+    const [nid] = cluster.nodes[1].log().match(/(?<=cluster\.nid nid=)[0-9a-f]+/);
+    const { redis } = cluster;
+    for (const room of rooms) {
+      const [members] = cluster.keys('m', room);
+      const [base, name] = members.split(/(?<=\})m:/);
+      await redis.call('HSET', members, 'ghost', `${nid};{}`);
+      await redis.call('HSET', `${base}s:${name}`, nid, 2);
+      await redis.call('HSET', `${base}x:${nid}`, '@', 12, '#', 1234567, `r${name}`, 1, `s${name}`, 2);
+      await redis.call('SADD', `${base}n`, nid);
+    }
+    assert.deepStrictEqual(cluster.holders(rooms[3]), { real: 1, ghost: 1 });
+    const began = Date.now();
+    await Promise.all(rooms.map((room) => cluster.agree(room, 20000)));
+    t.diagnostic(`views, Redis and the API agree after ${Date.now() - began} ms`);
+  }));
+
   test('what others publish on Muster’s channels changes nothing, and doesn’t fill the log', withCluster({ nodes: 2 }, async (cluster) => {
     const [a, b] = await members(cluster, 2, 'u');
     await settled(cluster);
