@@ -22,12 +22,6 @@
 #include "server/base/err.h"
 #include "server/base/slice.h"
 
-/** Which of a node's homes has the channels of a partition. */
-static inline unsigned adapter_home(unsigned partition, unsigned homes)
-{
-    return partition % homes;
-}
-
 /* What a channel keeps for those who join (PROTOCOL.md 3, cache). */
 struct adapter_kept {
     struct frame *frame; /* NULL: nothing */

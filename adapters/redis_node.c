@@ -247,7 +247,7 @@ static void found(void *context, unsigned partition, uint64_t nid)
 
     in->number = nid;
     in->partition = partition;
-    redis_gather(&r->seats[adapter_home(partition, r->conf.homes)], in);
+    redis_gather(&r->seats[shared_home(partition, r->conf.homes)], in);
 }
 
 static void table_lost(void *context)

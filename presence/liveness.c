@@ -329,7 +329,8 @@ void liveness_held(struct liveness *l, unsigned partition, const uint64_t *nids,
 
     for (unsigned i = 0; i < n; i++) {
         if (nids[i] == l->nid) {
-            l->sink->found(l->context, partition, l->nid);
+            if (!(l->ablation & ABLATE_FOUND))
+                l->sink->found(l->context, partition, l->nid);
             continue;
         }
         if (find_peer(l, nids[i])) /* left to judge, or to the next sweep */

@@ -169,20 +169,23 @@ static struct presence_ref *first_waiting(struct reference *r)
     return CONTAINER_OF(r->waiting.next, struct presence_ref, waiting);
 }
 
-/* The join is acknowledged, and the replica has reached it (rule 2). */
+/* The join is acknowledged, and the replica has reached it (rule 2), and whatever its
+ * snapshot's last page had in it. The snapshot may be ahead of the pushes: what was
+ * published before must not come after the answer. */
 static bool is_through(const struct presence *p, const struct reference *r,
                        const struct member *m)
 {
+    uint64_t upto = r->join_seq;
+
     if (r->state != KNOWN_HELD || !r->wanted || !p->replica.live)
         return false;
     if (presence_ablated(p, ABLATE_JOIN_SEQ))
         return true;
-    /* A snapshot may be ahead of the pushes: what was published before the join must not
-     * come after its answer. */
-    if (r->pushed && p->replica.passed < r->join_seq)
+    if (upto < p->replica.read)
+        upto = p->replica.read;
+    if (r->pushed && p->replica.passed.seq < upto)
         return false;
-    return m && member_has_nid(m, presence_own_nid(p)) &&
-           p->replica.at.seq >= r->join_seq;
+    return m && member_has_nid(m, presence_own_nid(p)) && p->replica.at.seq >= upto;
 }
 
 void presence_let_in(struct presence *p, struct reference *r)
@@ -216,15 +219,6 @@ void presence_join(struct presence *p, struct presence_ref *ref, struct slice us
     list_append(&r->waiting, &ref->waiting);
     ref->reference = r;
     presence_let_in(p, r);
-}
-
-/* Whoever still waits waits for a push. If it doesn't come soon, the version tells. */
-void presence_expect_push(struct presence *p, const struct reference *r, uint64_t now)
-{
-    enum { PUSH_MS = 2000 };
-
-    if (!list_empty(&r->waiting) && p->shared->check_at > now + PUSH_MS)
-        p->shared->check_at = now + PUSH_MS;
 }
 
 void presence_held(struct presence *p, struct reference *r, uint64_t now)

@@ -48,7 +48,7 @@ void presence_pushes_lost(struct presence *p)
 {
     struct list *all = &p->shared->references;
 
-    p->replica.passed = 0;
+    p->replica.passed = (struct version){0, 0};
     for (struct list *at = all->next; at != all; at = at->next)
         presence_reference_at(at)->pushed = false;
 }
@@ -62,7 +62,22 @@ static void resync(struct presence *p, uint64_t now)
     shared_want_snapshot(p->shared);
 }
 
-static void apply_early(void *context, const struct push *push)
+/* A push is waited for. If it doesn't come soon, the version tells. */
+void presence_check_soon(struct presence *p, uint64_t now)
+{
+    enum { PUSH_MS = 2000 };
+
+    if (p->shared->check_at > now + PUSH_MS)
+        p->shared->check_at = now + PUSH_MS;
+}
+
+void presence_expect_push(struct presence *p, const struct reference *r, uint64_t now)
+{
+    if (!list_empty(&r->waiting))
+        presence_check_soon(p, now);
+}
+
+static void take_early(void *context, const struct push *push)
 {
     change(context, push); /* all members are updated when the snapshot is complete */
 }
@@ -82,6 +97,37 @@ static void let_in_user(struct presence *p, struct slice user)
 
     if (r)
         presence_let_in(p, r);
+}
+
+void presence_now_known(struct presence *p)
+{
+    if (p->known)
+        return;
+    p->known = true;
+    if (p->sink->known)
+        p->sink->known(p->context);
+}
+
+static void let_all_in(struct presence *p)
+{
+    struct list *all = &p->shared->references;
+
+    for (struct list *at = all->next; at != all; at = at->next)
+        presence_let_in(p, presence_reference_at(at));
+}
+
+/* It shows one moment: who waits may see it. */
+static void now_whole(struct presence *p)
+{
+    let_all_in(p);
+    presence_now_known(p);
+}
+
+void presence_in_step(struct presence *p)
+{
+    presence_pushes_lost(p);
+    p->replica.read = 0;
+    now_whole(p);
 }
 
 static void find_held(struct hmap_node *node, void *context)
@@ -115,30 +161,15 @@ static bool begins_anew(struct presence *p, const struct push *push, uint64_t no
         shared_want_snapshot(p->shared);
         return false;
     }
-    r->at = (struct version){0, 0};
+    replica_set(r, (struct version){0, 0});
     return true;
 }
 
-void presence_push(struct presence *p, const struct push *push, uint64_t now)
+/* It is the next change. */
+static void apply(struct presence *p, const struct push *push, uint64_t now)
 {
-    struct member *m;
+    struct member *m = change(p, push);
 
-    if (push->at.seq > p->replica.passed)
-        p->replica.passed = push->at.seq;
-    if (!begins_anew(p, push, now))
-        return;
-    switch (replica_judge(&p->replica, push, presence_ablated(p, ABLATE_CHAIN))) {
-    case REPLICA_IGNORE:
-        if (push->nid == presence_own_nid(p))
-            let_in_user(p, push->user);
-        return;
-    case REPLICA_LOST:
-        resync(p, now);
-        return;
-    case REPLICA_APPLY:
-        break;
-    }
-    m = change(p, push);
     replica_moved(&p->replica, push->at);
     p->moved = now;
     if (!m)
@@ -150,6 +181,30 @@ void presence_push(struct presence *p, const struct push *push, uint64_t now)
     m = roster_find(&p->view, push->user);
     if (m)
         presence_update(p, m, now);
+}
+
+void presence_push(struct presence *p, const struct push *push, uint64_t now)
+{
+    bool done = !begins_anew(p, push, now);
+
+    if (push->at.seq > p->replica.passed.seq)
+        p->replica.passed = push->at;
+    if (done)
+        return;
+    switch (replica_judge(&p->replica, push, presence_ablated(p, ABLATE_CHAIN))) {
+    case REPLICA_IGNORE:
+        if (push->nid == presence_own_nid(p))
+            let_in_user(p, push->user);
+        break;
+    case REPLICA_LOST:
+        resync(p, now);
+        return;
+    case REPLICA_APPLY:
+        apply(p, push, now);
+        break;
+    }
+    if (p->replica.live && push->at.seq == p->replica.read)
+        now_whole(p);
 }
 
 static void take(struct presence *p, const struct replica_member *from)
@@ -175,29 +230,6 @@ static void forget_unmarked(struct hmap_node *node, void *context)
         m->left = false;
 }
 
-static void let_all_in(struct presence *p)
-{
-    struct list *all = &p->shared->references;
-
-    for (struct list *at = all->next; at != all; at = at->next)
-        presence_let_in(p, presence_reference_at(at));
-}
-
-void presence_in_step(struct presence *p)
-{
-    presence_pushes_lost(p);
-    let_all_in(p);
-}
-
-void presence_now_known(struct presence *p)
-{
-    if (p->known)
-        return;
-    p->known = true;
-    if (p->sink->known)
-        p->sink->known(p->context);
-}
-
 /* A failover has lost writes: who left by one of them is back in Redis until his node has
  * looked. Additions of this snapshot wait for that, or a client would see him come and
  * go. */
@@ -212,17 +244,18 @@ static void doubt_what_goes_back(struct presence *p, struct version at, uint64_t
 
 void presence_history_ended(struct presence *p)
 {
-    p->replica.at = (struct version){0, 0};
+    replica_set(&p->replica, (struct version){0, 0});
 }
 
 void presence_page(struct presence *p, const struct op_reply *page, uint64_t now)
 {
     struct replica *r = &p->replica;
 
-    if (!r->cursor) {
+    if (!r->cursor)
         doubt_what_goes_back(p, page->at, now);
-        replica_begin(r, page->at);
-    }
+    replica_page(r, page->at, !r->cursor);
+    if (presence_ablated(p, ABLATE_READ))
+        r->read = 0;
     for (unsigned i = 0; i < page->n_members; i++)
         take(p, &page->members[i]);
     r->cursor = page->cursor;
@@ -234,14 +267,16 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
     r->caught = now + CAUGHT_MS;
     if (!presence_is_void(p))
         p->moved = now;
-    if (!replica_finish(r, apply_early, p)) {
+    if (!replica_finish(r, take_early, p)) {
         resync(p, now);
         return;
     }
     presence_update_all(p, now);
-    let_all_in(p);
-    presence_now_known(p);
     shared_in_step(p->shared);
+    if (replica_is_whole(r))
+        now_whole(p);
+    else
+        presence_check_soon(p, now);
     for (struct list *at = p->shared->references.next; at != &p->shared->references;
          at = at->next)
         presence_expect_push(p, presence_reference_at(at), now);

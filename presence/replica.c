@@ -1,3 +1,5 @@
+/* See replica.h. What moves it is judged by version alone: the seq says which push is
+ * next, the nonce before it that both are of one history. */
 #include "presence/replica.h"
 
 #include <stdlib.h>
@@ -29,6 +31,11 @@ static void forget(struct replica *r, struct early *e)
 static struct early *first_early(struct replica *r)
 {
     return CONTAINER_OF(r->early.next, struct early, node);
+}
+
+static struct early *last_early(struct replica *r)
+{
+    return CONTAINER_OF(r->early.prev, struct early, node);
 }
 
 static void forget_all(struct replica *r)
@@ -83,6 +90,18 @@ enum replica_verdict replica_judge(struct replica *r, const struct push *p, bool
     return REPLICA_LOST;
 }
 
+bool replica_is_whole(const struct replica *r)
+{
+    return r->live && r->at.seq >= r->read;
+}
+
+void replica_set(struct replica *r, struct version at)
+{
+    r->at = at;
+    r->read = 0;
+    r->passed = (struct version){0, 0};
+}
+
 void replica_moved(struct replica *r, struct version at)
 {
     r->at = at;
@@ -92,15 +111,31 @@ void replica_moved(struct replica *r, struct version at)
 void replica_restart(struct replica *r)
 {
     r->live = false;
+    r->before = r->passed;
     r->cursor = 0;
     r->restarts++;
     forget_all(r);
 }
 
-void replica_begin(struct replica *r, struct version at)
+/* What had come before a snapshot was asked for is in it, or was another history's. */
+static bool is_another(const struct replica *r, struct version at)
 {
-    r->at = at;
-    r->mark++;
+    return r->before.seq > at.seq ||
+           (r->before.seq == at.seq && r->before.nonce != at.nonce);
+}
+
+void replica_page(struct replica *r, struct version at, bool first)
+{
+    if (first) {
+        if (is_another(r, at))
+            r->passed =
+                list_empty(&r->early) ? (struct version){0, 0} : last_early(r)->push.at;
+        r->at = at;
+        r->read = 0;
+        r->mark++;
+    }
+    if (at.seq > r->read)
+        r->read = at.seq;
 }
 
 /* Pages that came later than the first may show changes that the pushes bring again:

@@ -9,15 +9,17 @@
 #include "server/base/list.h"
 
 struct replica {
-    struct version at; /* of the members' nids; while !live: of the pages so far */
-    bool live;         /* pushes move it; else they wait for the snapshot */
-    bool catching;     /* pushes that the snapshot has in it may still come */
-    uint64_t caught;   /* ms: by then at the latest they have, or never will */
-    uint64_t passed;   /* the highest seq that has arrived as a push */
-    unsigned mark;     /* of the snapshot that is being read */
-    uint64_t cursor;   /* of its next page */
-    unsigned restarts; /* how often one was asked for: tells the answers apart */
-    struct list early; /* pushes that wait */
+    struct version at;     /* of the members' nids; while !live: of the pages so far */
+    bool live;             /* pushes move it; else they wait for the snapshot */
+    bool catching;         /* pushes that the snapshot has in it may still come */
+    uint64_t caught;       /* ms: by then at the latest they have, or never will */
+    struct version passed; /* the highest that has arrived as a push */
+    struct version before; /* passed, when the snapshot was asked for */
+    uint64_t read;         /* the highest seq that a page of the snapshot had */
+    unsigned mark;         /* of the snapshot that is being read */
+    uint64_t cursor;       /* of its next page */
+    unsigned restarts;     /* how often one was asked for: tells the answers apart */
+    struct list early;     /* pushes that wait */
     unsigned n_early;
 };
 
@@ -33,12 +35,17 @@ void replica_fini(struct replica *r);
  * of nonces (an ablation). */
 enum replica_verdict replica_judge(struct replica *r, const struct push *p,
                                    bool seq_only);
+/** True if it shows one moment: it is live, and later pages, which may show changes
+ * whose pushes are still to come, are no longer ahead of it. */
+bool replica_is_whole(const struct replica *r);
+/** The channel's history is known to stand there, and none of its pushes has come. */
+void replica_set(struct replica *r, struct version at);
 /** A change was applied. */
 void replica_moved(struct replica *r, struct version at);
 /** A snapshot is to be read: pushes wait from now on. */
 void replica_restart(struct replica *r);
-/** The first page is here. */
-void replica_begin(struct replica *r, struct version at);
+/** A page is here, maybe the first, of what Redis had at that version. */
+void replica_page(struct replica *r, struct version at, bool first);
 /** The last one was: the replica is live, unless a push that has waited doesn't fit.
  * apply is called for each that does. False: take another snapshot. */
 bool replica_finish(struct replica *r, void (*apply)(void *context, const struct push *p),

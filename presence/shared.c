@@ -102,6 +102,8 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     s->now = now;
     c = shared_channel_get(s, app, name);
     assert(!c->life);
+    if (s->degraded)
+        shared_deliver_waiting(c, false);
     list_remove(&c->idle);
     c->life = how->life;
     c->kind = how->kind;
@@ -135,7 +137,8 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
         shared_send_waiting(c);
     c->life = 0;
     c->owner = NULL;
-    shared_deliver_waiting(c, false);
+    if (!c->subscribed || c->kind.fresh) /* else the next life may hear their echo */
+        shared_deliver_waiting(c, false);
     if (c->presence)
         replica_restart(&c->presence->replica);
     c->presence = NULL;

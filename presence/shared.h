@@ -66,6 +66,12 @@ struct shared_kind {
     unsigned webhooks; /* enum exchange_webhook: which ones it may cause */
 };
 
+/** Which of a node's homes has the channels of a partition. */
+static inline unsigned shared_home(unsigned partition, unsigned homes)
+{
+    return partition % homes;
+}
+
 /** The caller frees it with shared_free, after every life has been closed or dropped.
  * It starts without links and without a name. */
 struct shared *shared_alloc(const struct shared_pipe *pipe,

@@ -12,6 +12,7 @@ enum shared_ablation {
     ABLATE_ROTATION = 8, /* quiet channels' versions are never compared (rule 3) */
     ABLATE_JOIN_SEQ =
         16,           /* a joiner is answered when its join is acknowledged (rule 2) */
+    ABLATE_READ = 64, /* nor for what was published before the snapshot's last page */
     ABLATE_ECHO = 32, /* echoes of what was delivered directly are delivered again */
 };
 

@@ -42,8 +42,8 @@ void shared_version(struct shared_channel *c, struct version v, uint64_t now)
     c->checking = false;
     if (!r || !r->live)
         return;
-    if (!v.seq && presence_is_void(c->presence))
-        r->at = v; /* a version ends a minute after the last member */
+    if (!v.seq && !moved && presence_is_void(c->presence))
+        replica_set(r, v); /* a version ends a minute after the last member */
     if (version_eq(v, r->at)) {
         presence_in_step(c->presence);
         shared_in_step(c);

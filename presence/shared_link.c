@@ -37,6 +37,8 @@ static void links_lost(struct shared_channel *c)
 {
     c->asked = c->subscribed = c->checking = false;
     list_remove(&c->snapshot);
+    if (!c->life) /* the next one is not to have them, long after */
+        shared_deliver_waiting(c, false);
     settle_references(c);
 }
 

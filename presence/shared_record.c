@@ -87,6 +87,7 @@ void shared_channel_drop(struct shared_channel *c)
         c->count_state != KNOWN_NOT || !list_empty(&c->dirty) ||
         c->shared->now < c->idle_since + (c->asked ? LINGER_MS : 0))
         return;
+    shared_deliver_waiting(c, false);
     unsubscribe(c);
     list_remove(&c->idle);
     list_remove(&c->echoes);

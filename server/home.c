@@ -20,7 +20,7 @@ unsigned home_of(struct slice app, struct slice channel, unsigned n_workers)
 
     crc = crc16(":", 1, crc);
     crc = crc16(channel.p, channel.n, crc);
-    return adapter_home(crc % PARTITIONS, n_workers);
+    return shared_home(crc % PARTITIONS, n_workers);
 }
 
 static uint64_t sub_hash(unsigned edge, uint64_t sub_id)

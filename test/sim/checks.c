@@ -42,10 +42,13 @@ void checks_scan(struct world *w)
     }
 }
 
-static bool loses_data(const struct world *w)
+/* What Redis has lost, a node that can't reach it can't say again, and nobody knows that
+ * it lives. */
+static bool is_cut_off(const struct node *n)
 {
-    return w->faults &
-           (1u << FAULT_RESTART_EMPTY | 1u << FAULT_ROLLBACK | 1u << FAULT_FLUSH);
+    enum { SOON_MS = 2000 };
+
+    return link_up_for(n->link) < SOON_MS;
 }
 
 /* I7: the user has a connection that Redis has known of, and it is told that he left. */
@@ -61,8 +64,8 @@ void checks_removed(struct client *seer, struct slice user)
     {
         if (!c->settled || c->room != seer->room || !slice_eq(c->user, user))
             continue;
-        if (c->moving && loses_data(w))
-            continue; /* nobody is left who could assert the user again */
+        if (world_loses_data(w) && (c->moving || is_cut_off(c->node)))
+            continue; /* nobody is there who could assert the user again */
         world_violation(w, "I7", "%.*s removed from %.*s at node %u, has client %u at %u",
                         SLICE_ARG(user), SLICE_ARG(seer->room->name), seer->node->index,
                         c->id, c->node ? c->node->index : 99);
@@ -107,7 +110,7 @@ void checks_hook(struct world *w, const struct hook *h)
 {
     struct room *room = world_room(w, h->channel->text);
 
-    if (loses_data(w) || had_before(room, h))
+    if (world_loses_data(w) || had_before(room, h))
         return;
     world_log(w, "receiver: %.*s webhook %u, kind %d, of %.*s", SLICE_ARG(room->name),
               (unsigned)h->number, h->kind,
@@ -363,7 +366,7 @@ void checks_final(struct world *w)
     check_events(w);
     if (world_is_faultless(w))
         check_orders(w);
-    if (loses_data(w))
+    if (world_loses_data(w))
         return;
     sched_run(&w->sched, w->sched.now + HOOKS_MS * (uint64_t)MS);
     checks_scan(w);

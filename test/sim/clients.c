@@ -144,6 +144,8 @@ static void reconnect(void *arg)
         return;
     }
     c->moving = false;
+    if (world_loses_data(w))
+        c->settled = false; /* nobody could assert the user meanwhile */
     node_join(n, c);
 }
 

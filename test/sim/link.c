@@ -84,9 +84,9 @@ void link_free(struct link *l)
     free(l);
 }
 
-bool link_is_up(const struct link *l)
+uint64_t link_up_for(const struct link *l)
 {
-    return l->up;
+    return l->up ? node_ms(l->node) - l->up_at : 0;
 }
 
 static void kill_all(struct link *l)
@@ -107,7 +107,8 @@ void link_tear_down(struct link *l)
     n->world->resets++;
     world_log(n->world, "node %u: links down", n->index);
     sender_lost(n->sender);
-    shared_link_down(n->shared);
+    EACH_HOME(h, n)
+    shared_link_down(*h);
     liveness_link_down(n->liveness);
     node_turn_ends(n);
 }
@@ -128,7 +129,7 @@ static void on_push(struct node *n, void *arg)
     struct shared_channel *c = NULL;
 
     if (d->conn->alive)
-        c = shared_find(n->shared, SLICE("app"), d->room->name);
+        c = node_channel(n, d->room);
     if (c && d->event)
         node_event(n, d->room, d->event, d->nid, d->number);
     else if (c)
@@ -165,7 +166,7 @@ static void push_to(struct node *n, struct shard *s, const struct delivery *what
     d = xmalloc(sizeof *d);
     *d = *what;
     d->conn = c;
-    c->down = later(w->sched.now + link_latency(w), c->down);
+    c->down = later(w->sched.now + link_latency(w) + w->lag * (uint64_t)MS, c->down);
     sched_at(&w->sched, c->down, push_arrives, d);
 }
 
@@ -266,12 +267,14 @@ static void connect_now(struct link *l)
         l->pubsub[i] = conn_open(l, &w->shards[i]);
     }
     l->up = true;
+    l->up_at = node_ms(n);
     l->backoff = BACKOFF_MIN_MS;
     l->proven = node_ms(n);
     l->generation++;
     world_log(w, "node %u: links up, generation %llu", n->index,
               (unsigned long long)l->generation);
-    shared_link_up(n->shared, l->generation, node_ms(n));
+    EACH_HOME(h, n)
+    shared_link_up(*h, l->generation, node_ms(n));
     liveness_link_up(n->liveness, node_ms(n));
     node_turn_ends(n);
 }
@@ -344,6 +347,7 @@ void link_tick(struct link *l)
         return;
     n->degraded = degraded;
     world_log(n->world, "node %u: %s", n->index, degraded ? "degraded" : "not degraded");
-    shared_degraded(n->shared, degraded, now);
+    EACH_HOME(h, n)
+    shared_degraded(*h, degraded, now);
     node_turn_ends(n);
 }

@@ -27,7 +27,7 @@ struct link {
     struct conn *all;
     struct conn *commands[SHARDS], *pubsub[SHARDS];
     bool up;
-    uint64_t generation, retry_at, backoff, proven; /* ms */
+    uint64_t generation, up_at, retry_at, backoff, proven; /* ms */
     uint64_t subscribes[ROOMS]; /* how many were sent: only the last one's ack counts */
 };
 

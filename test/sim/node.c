@@ -23,6 +23,16 @@ uint64_t node_ms(const struct node *n)
     return (uint64_t)((int64_t)world_ms(n->world) + n->skew);
 }
 
+struct shared *node_home(const struct node *n, unsigned partition)
+{
+    return n->homes[shared_home(partition, n->n_homes)];
+}
+
+struct shared_channel *node_channel(const struct node *n, const struct room *room)
+{
+    return shared_find(node_home(n, room->partition), SLICE("app"), room->name);
+}
+
 /* Pauses */
 
 void node_deliver(struct node *n, void (*f)(struct node *n, void *arg),
@@ -65,7 +75,8 @@ static void tick(struct node *n)
         if (n->places[i].life && n->places[i].room->kind != ROOM_PLAIN)
             presence_tick(&n->places[i].presence, now);
     n->answers_due = true;
-    shared_tick(n->shared, now);
+    EACH_HOME(h, n)
+    shared_tick(*h, now);
     node_turn_ends(n);
 }
 
@@ -275,7 +286,7 @@ static void open_place(struct place *p)
     if (!plain)
         presence_init(&p->presence, rules, seed, &presence_sink, p);
     p->channel = shared_open(
-        n->shared, SLICE("app"), p->room->name,
+        node_home(n, p->room->partition), SLICE("app"), p->room->name,
         &(struct shared_opening){
             .life = p->life, .kind = kind, .presence = plain ? NULL : &p->presence},
         node_ms(n));
@@ -366,15 +377,21 @@ static void answer_place(struct place *p)
     maybe_close(p, false);
 }
 
+static void homes_turn_ends(struct node *n)
+{
+    EACH_HOME(h, n)
+    shared_turn_ends(*h);
+}
+
 void node_turn_ends(struct node *n)
 {
-    shared_turn_ends(n->shared);
+    homes_turn_ends(n);
     while (n->answers_due) {
         n->answers_due = false;
         for (unsigned i = 0; i < n->world->n_rooms; i++)
             if (n->places[i].life)
                 answer_place(&n->places[i]);
-        shared_turn_ends(n->shared);
+        homes_turn_ends(n);
     }
 }
 
@@ -448,7 +465,7 @@ void node_event(struct node *n, struct room *room, struct sim_event *e, uint64_t
                 uint64_t number)
 {
     struct place *p = place_at(n, room);
-    struct shared_channel *c = shared_find(n->shared, SLICE("app"), room->name);
+    struct shared_channel *c = node_channel(n, room);
     bool swap = n->world->options.sabotage & BREAK_ORDER && rng_chance(&n->world->net, 1);
 
     if (!c || shared_echo(c, nid, number) || shared_is_late(c, number))
@@ -462,7 +479,6 @@ void node_event(struct node *n, struct room *room, struct sim_event *e, uint64_t
 struct node *node_start(struct world *w, unsigned index, uint64_t forced_nid)
 {
     struct node *n = xcalloc(1, sizeof *n);
-    struct hash_seed seed = {rng_u64(&w->dice), rng_u64(&w->dice)};
     struct liveness_rules rules = {w->grace};
 
     n->world = w;
@@ -480,8 +496,13 @@ struct node *node_start(struct world *w, unsigned index, uint64_t forced_nid)
         n->places[i].room = &w->rooms[i];
         list_init(&n->places[i].clients);
     }
-    n->shared = shared_alloc(&link_pipe, &shared_sink, n, seed);
-    shared_set_ablation(n->shared, w->options.shared);
+    n->n_homes = w->n_homes;
+    for (unsigned i = 0; i < n->n_homes; i++) {
+        struct hash_seed seed = {rng_u64(&w->dice), rng_u64(&w->dice)};
+
+        n->homes[i] = shared_alloc(&link_pipe, &shared_sink, n, seed);
+        shared_set_ablation(n->homes[i], w->options.shared);
+    }
     n->link = link_alloc(n);
     n->sender = sender_alloc(n);
     n->forced_nid = forced_nid;
@@ -515,9 +536,10 @@ void node_kill(struct node *n)
     link_break(n, -1, 0);
     for (unsigned i = 0; i < n->world->n_rooms; i++)
         empty_place(&n->places[i]);
-    shared_free(n->shared);
+    EACH_HOME(h, n)
+    shared_free(*h);
+    n->n_homes = 0;
     liveness_free(n->liveness);
-    n->shared = NULL;
     n->liveness = NULL;
     for (struct deferred *d = take_held(n); d; d = next) {
         next = d->next;

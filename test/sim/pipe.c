@@ -225,41 +225,46 @@ static void live_holders(void *context, unsigned partition)
     request_send(r);
 }
 
+static void live_ready(void *context, uint64_t nid)
+{
+    struct node *n = context;
+
+    EACH_HOME(h, n)
+    shared_ready(*h, nid);
+}
+
 static void live_renamed(void *context, uint64_t nid)
 {
     struct node *n = context;
     struct world *w = n->world;
 
     world_log(w, "node %u: is now %016llx", n->index, (unsigned long long)nid);
-    /* A rollback may name a table that it wasn't in yet. */
-    if (n->nid && w->only_redis && !(w->faults & 1u << FAULT_ROLLBACK) &&
+    /* A rollback may name a table that it wasn't in yet; of two with one name both may
+     * have been taken for dead, and the fence is met where nothing was done before. */
+    if (n->nid && w->only_redis &&
+        !(w->faults & (1u << FAULT_ROLLBACK | 1u << FAULT_CLONE)) &&
         node_ms(n) > n->started + 20000)
         world_violation(w, "I7", "node %u was declared dead", n->index);
     n->nid = nid;
-    shared_renamed(n->shared, nid, node_ms(n));
+    EACH_HOME(h, n)
+    shared_renamed(*h, nid, node_ms(n));
     if (w->options.sabotage & BREAK_EARLY)
-        shared_ready(n->shared, nid);
-}
-
-static void live_ready(void *context, uint64_t nid)
-{
-    struct node *n = context;
-
-    shared_ready(n->shared, nid);
+        live_ready(n, nid);
 }
 
 static void live_found(void *context, unsigned partition, uint64_t nid)
 {
     struct node *n = context;
 
-    shared_found(n->shared, partition, nid, node_ms(n));
+    shared_found(node_home(n, partition), partition, nid, node_ms(n));
 }
 
 static void live_table_lost(void *context)
 {
     struct node *n = context;
 
-    shared_table_lost(n->shared, node_ms(n));
+    EACH_HOME(h, n)
+    shared_table_lost(*h, node_ms(n));
 }
 
 const struct liveness_sink link_liveness_sink = {

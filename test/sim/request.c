@@ -100,19 +100,20 @@ static void execute(struct request *r, uint64_t now)
 
 static void answer_shared(struct node *n, struct request *r, uint64_t now)
 {
-    struct shared_channel *c =
-        r->room ? shared_find(n->shared, SLICE("app"), r->room->name) : NULL;
+    struct shared_channel *c = r->room ? node_channel(n, r->room) : NULL;
 
     switch ((int)r->kind) {
     case REQUEST_BATCH:
         sender_soon(n->sender, r->batch.partition);
-        shared_batched(n->shared, r->batch.partition, &r->reply.batch, now);
+        shared_batched(node_home(n, r->batch.partition), r->batch.partition,
+                       &r->reply.batch, now);
         break;
     case REQUEST_VERIFY:
-        shared_verified(n->shared, r->verify.partition, &r->reply.verify, now);
+        shared_verified(node_home(n, r->verify.partition), r->verify.partition,
+                        &r->reply.verify, now);
         break;
     case REQUEST_LIST:
-        shared_listed(n->shared, r->partition, &r->reply.list);
+        shared_listed(node_home(n, r->partition), r->partition, &r->reply.list);
         break;
     case REQUEST_VERSION:
         if (c)
@@ -183,7 +184,7 @@ static void request_arrives(void *arg)
     struct request *r = arg;
     struct conn *c = r->conn;
     struct sched *s = &c->shard->world->sched;
-    uint64_t until = link_blocked(c);
+    uint64_t until = link_blocked(c), lag = 0;
 
     if (!c->shard->up || (!c->alive && (!c->late || r->number > c->late_upto))) {
         request_free(r);
@@ -205,7 +206,9 @@ static void request_arrives(void *arg)
         request_free(r);
         return;
     }
-    c->down = later(s->now + link_latency(c->shard->world), c->down);
+    if (r->kind == REQUEST_BATCH)
+        lag = c->shard->world->lag * (uint64_t)MS / 10;
+    c->down = later(s->now + link_latency(c->shard->world) + lag, c->down);
     sched_at(s, c->down, reply_arrives, r);
 }
 

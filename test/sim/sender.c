@@ -205,6 +205,6 @@ void sender_soon(struct sender *s, unsigned partition)
 void sender_tick(struct sender *s, uint64_t now)
 {
     for (unsigned i = 0; i < s->n_parts; i++)
-        if (link_is_up(s->node->link) && !s->parts[i].asking && s->parts[i].ask_at <= now)
+        if (s->node->link->up && !s->parts[i].asking && s->parts[i].ask_at <= now)
             ask(s, &s->parts[i], now);
 }

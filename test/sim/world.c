@@ -74,6 +74,12 @@ bool world_is_faultless(const struct world *w)
     return w->faults == 0 || w->calm;
 }
 
+bool world_loses_data(const struct world *w)
+{
+    return w->faults &
+           (1u << FAULT_RESTART_EMPTY | 1u << FAULT_ROLLBACK | 1u << FAULT_FLUSH);
+}
+
 bool world_keeps_limits(const struct world *w)
 {
     return !(w->faults & ~(1u << FAULT_KILL9 | 1u << FAULT_ROLL | 1u << FAULT_SUBDROP |
@@ -102,8 +108,8 @@ static void on_push(void *context, struct slice app, struct slice channel,
 
 static void make_shard(struct world *w, struct shard *s)
 {
-    bool small = rng_chance(&w->plan, 30);
-    struct fake_rules rules = {small ? 2 : SNAPSHOT_PAGE, small ? 2 : REAP_PAGE,
+    bool small = rng_chance(&w->plan, 30) || w->options.sabotage & BREAK_LAG;
+    struct fake_rules rules = {small ? 1 : SNAPSHOT_PAGE, small ? 2 : REAP_PAGE,
                                small ? 3 : 1000, rng_chance(&w->plan, 50) ? 8000 : 60000,
                                w->options.fake};
 
@@ -150,7 +156,10 @@ static void setup(struct world *w, uint64_t seed, const struct options *options)
     w->n_shards = 1 + rng_below(&w->plan, SHARDS);
     w->pace = rng_chance(&w->plan, 25) ? 5 : 1;
     w->n_nodes = 3 + rng_below(&w->plan, 2);
+    w->n_homes = 1 + rng_below(&w->plan, HOMES_MAX);
     w->n_users = rng_chance(&w->plan, 30) ? 3 : 12;
+    if (rng_chance(&w->plan, 10) || options->sabotage & BREAK_LAG)
+        w->lag = 50 + rng_below(&w->plan, 150);
     if (rng_chance(&w->plan, 30))
         w->limit = 2 + rng_below(&w->plan, 6);
     if (rng_chance(&w->plan, 25))

@@ -17,6 +17,7 @@ enum {
     SHARDS = 2,
     ROOMS = 10,
     NODES_MAX = 6,
+    HOMES_MAX = 3,         /* of a node */
     HOOKS_LEASE_MS = 6000, /* shorter than a node's, as a run is */
     HOOKS_MS = 30000,      /* the last webhooks are delivered then, whoever had them */
 };
@@ -27,7 +28,9 @@ enum sabotage {
     BREAK_ORDER = 4,    /* I4: two events change places */
     BREAK_BYE = 8,      /* rule 10: nodes go without bye */
     BREAK_EARLY = 16,   /* rule 1: batches before the first heartbeat */
-    BREAK_LATE = 32,    /* more late bytes than usual, for STALE's ablation */
+    /* Nothing is broken: they make frequent what is needed for a rule's ablation. */
+    BREAK_LATE = 32, /* more late bytes than usual, for STALE's */
+    BREAK_LAG = 64,  /* a lag, and snapshots in pages of one member, for READ's */
 };
 
 struct options {
@@ -136,7 +139,8 @@ struct node {
     uint64_t cut_until; /* us */
     uint64_t nid, forced_nid;
     uint64_t started, stalled_until; /* ms */
-    struct shared *shared;
+    unsigned n_homes;
+    struct shared *homes[HOMES_MAX]; /* as a node's workers: each has partitions */
     struct liveness *liveness;
     struct link *link;
     struct sender *sender;
@@ -164,7 +168,8 @@ struct world {
     struct names names;
     struct shard shards[SHARDS];
     unsigned pace; /* 1, or higher: more comes and goes */
-    unsigned n_shards, n_nodes, n_users, limit, grace; /* ms */
+    unsigned lag;  /* ms: pushes come so much later, replies to batches a tenth of it */
+    unsigned n_shards, n_nodes, n_homes, n_users, limit, grace; /* ms */
     struct node *nodes[NODES_MAX];
     struct node *all_nodes;
     struct room rooms[ROOMS];
@@ -199,6 +204,8 @@ void world_log(struct world *w, const char *format, ...)
 struct room *world_room(struct world *w, struct slice name);
 struct shard *world_shard(struct world *w, unsigned partition);
 bool world_is_faultless(const struct world *w);
+/** Redis has lost something, or will. */
+bool world_loses_data(const struct world *w);
 /** No data is lost, and no node decides by itself: limits are exact. */
 bool world_keeps_limits(const struct world *w);
 
@@ -224,6 +231,12 @@ void node_deliver(struct node *n, void (*f)(struct node *n, void *arg),
                   void (*drop)(void *arg), void *arg);
 void node_pause(struct node *n, uint64_t ms);
 void node_turn_ends(struct node *n);
+/** The home that has the partition. */
+struct shared *node_home(const struct node *n, unsigned partition);
+/** The room's record at its home; NULL: none. */
+struct shared_channel *node_channel(const struct node *n, const struct room *room);
+#define EACH_HOME(h, n) \
+    for (struct shared **h = (n)->homes; h < (n)->homes + (n)->n_homes; h++)
 void node_join(struct node *n, struct client *c);
 /** stays: the node is about to exit, and doesn't take note of it (rule 10). */
 void node_leave(struct client *c, bool unclean, bool stays);
@@ -236,7 +249,8 @@ void node_event(struct node *n, struct room *room, struct sim_event *e, uint64_t
 
 struct link *link_alloc(struct node *n);
 void link_free(struct link *l);
-bool link_is_up(const struct link *l);
+/** ms since both links came up; 0: they are down. */
+uint64_t link_up_for(const struct link *l);
 /** The other end has closed, or bytes don't pass any more: the node sees it later. */
 void link_break(struct node *n, int shard, uint64_t seen_after_us);
 /** Only the subscriber's connection of a shard. */
