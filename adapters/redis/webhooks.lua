@@ -2,7 +2,8 @@
 -- nodes never send one channel's. wc has, by channel, who that is and how many are his.
 -- wh:<id> has these: 0 waits until he asks, else it is the number of the ask that took it.
 -- wl has, by id, when his lease is over and the number of his last ask: what a late one
--- took, nobody would hear of. Who lets his lease run out loses all to those who ask.
+-- took, nobody would hear of: so it stays for another ten leases. Who lets his lease run
+-- out loses all to those who ask.
 --
 -- ARGV: base, the caller's id (16 characters), the number of this ask, the number of his
 -- last one that was answered, most entries to take (-1: he goes, and has none), ms of
@@ -80,14 +81,15 @@ local function take_over()
   local leases = redis.call('HGETALL', L)
   local lapsed = {}
   for i = 1, #leases, 2 do
-    local id = leases[i]
-    if id == me or tonumber(string.match(leases[i + 1], '^%d+')) > now then
+    local id, over = leases[i], tonumber(string.match(leases[i + 1], '^%d+'))
+    if id == me or over > now then
       here[id] = true
     else
-      lapsed[#lapsed + 1] = id
+      lapsed[#lapsed + 1] = {id, over}
     end
   end
-  for _, id in ipairs(lapsed) do
+  for _, one in ipairs(lapsed) do
+    local id, over = one[1], one[2]
     local tokens = redis.call('ZRANGE', held(id), 0, room - 1)
     for _, token in ipairs(tokens) do
       local ch = channel_of(token)
@@ -98,7 +100,7 @@ local function take_over()
     end
     room = room - #tokens
     if room == 0 then return false end
-    redis.call('HDEL', L, id)
+    if over + 10 * lease <= now then redis.call('HDEL', L, id) end
   end
   return true
 end

@@ -82,7 +82,8 @@ static void take_over(struct fake_data *d, const struct claim *c, uint64_t now)
             h->sender = c->sender;
             h->taken = 0;
         }
-        drop_lease(d, l);
+        if (l->until + 10 * c->lease_ms <= now)
+            drop_lease(d, l);
     }
 }
 

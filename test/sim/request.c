@@ -28,6 +28,21 @@ static void log_batch(struct world *w, const struct request *r)
                   r->reply.batch.status, r->reply.batch.ops[i].result);
 }
 
+static void log_claim(struct world *w, const struct request *r)
+{
+    const struct claim *c = &r->claim;
+
+    for (unsigned i = 0; i < c->n_done; i++)
+        world_log(w, "redis: node %u's claim %llu in %u%s: webhook %llu is done",
+                  r->conn->link->node->index, (unsigned long long)c->number, c->partition,
+                  r->postponed ? ", late" : "", (unsigned long long)c->done[i]);
+    for (unsigned i = 0; i < r->reply.claim.n; i++)
+        world_log(w, "redis: node %u's claim %llu in %u%s: takes webhook %llu",
+                  r->conn->link->node->index, (unsigned long long)c->number, c->partition,
+                  r->postponed ? ", late" : "",
+                  (unsigned long long)r->reply.claim.hooks[i].number);
+}
+
 static void execute_shared(struct request *r, struct fake *f, uint64_t now)
 {
     struct world *w = r->conn->link->node->world;
@@ -84,6 +99,7 @@ static void execute(struct request *r, uint64_t now)
         break;
     case REQUEST_CLAIM:
         r->reply.claim = fake_claim(f, &r->claim, &r->memory, now);
+        log_claim(c->shard->world, r);
         break;
     case REQUEST_SUBSCRIBE:
     case REQUEST_UNSUBSCRIBE:

@@ -270,6 +270,27 @@ static void a_lease_ends_and_done_ends_the_entry(void **state)
     assert_no_webhooks(s);
 }
 
+/* The ask was held up on a connection that he has given up, for longer than his lease. */
+static void an_ask_that_comes_after_the_lease_takes_nothing(void **state)
+{
+    struct scripts *s = *state;
+    const struct redis_webhooks other = {.limit = 10, .lease_ms = 50};
+    struct redis_webhooks w = {
+        .id = N1, .number = 9, .heard = 8, .limit = 10, .lease_ms = 50};
+
+    webhooks(s, w);
+    usleep(60000);
+    ask_for(s, N2, other);
+    does(s, N1, with(join("bob"), BOTH, false));
+    w.number = 7;
+    assert_string_equal(said(webhooks(s, w)), "");
+    w.number = 10;
+    assert_string_equal(said(webhooks(s, w)), "A:bob");
+    usleep(600000);
+    ask_for(s, N2, other);
+    assert_int_equal(ask(s, "HEXISTS", "wl", "1111111111111111")->integer, 0);
+}
+
 /* Two channels of one partition. */
 static struct op of(struct op op, const char *channel)
 {
@@ -452,6 +473,7 @@ int main(void)
         SCRIPTS_TEST(an_unclean_leave_waits_and_a_return_takes_it_back),
         SCRIPTS_TEST(a_reap_notes_what_its_channels_want),
         SCRIPTS_TEST(a_lease_ends_and_done_ends_the_entry),
+        SCRIPTS_TEST(an_ask_that_comes_after_the_lease_takes_nothing),
         SCRIPTS_TEST(a_channel_s_entries_are_one_node_s_until_none_is_left),
         SCRIPTS_TEST(a_channel_is_anybody_s_once_all_of_it_is_done),
         SCRIPTS_TEST(what_a_dead_node_had_is_taken_whole_and_in_order),
