@@ -51,6 +51,17 @@ static bool is_cut_off(const struct node *n)
     return link_up_for(n->link) < SOON_MS;
 }
 
+/* A push was kept from its node without a trace: that he came back is found later, by the
+ * next change or the rotation (rule 3). */
+static bool misses_a_push(struct world *w, const struct client *seer)
+{
+    struct version at = fake_version(&w->shards[seer->room->shard].fake, SLICE("app"),
+                                     seer->room->name, world_ms(w));
+
+    return w->faults & 1u << FAULT_LOSTMSG &&
+           !version_eq(at, seer->place->presence.replica.at);
+}
+
 /* I7: the user has a connection that Redis has known of, and it is told that he left. */
 void checks_removed(struct client *seer, struct slice user)
 {
@@ -58,7 +69,7 @@ void checks_removed(struct client *seer, struct slice user)
     struct client *c;
 
     /* Rule 11: while Redis is silent a node doesn't know of all others that hold him. */
-    if (!w->only_redis || seer->place->presence.direct)
+    if (!w->only_redis || seer->place->presence.direct || misses_a_push(w, seer))
         return;
     EACH(c, w)
     {
