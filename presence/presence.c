@@ -219,6 +219,8 @@ void presence_join(struct presence *p, struct presence_ref *ref, struct slice us
     list_append(&r->waiting, &ref->waiting);
     ref->reference = r;
     presence_let_in(p, r);
+    if (r->state == KNOWN_HELD)
+        presence_expect_push(p, r, p->shared->shared->now);
 }
 
 void presence_held(struct presence *p, struct reference *r, uint64_t now)

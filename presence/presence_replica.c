@@ -146,23 +146,22 @@ bool presence_is_void(struct presence *p)
 
 /* A channel that nobody has held for a minute has lost its version: the next join counts
  * from 1 again. To those who only watch it that is no gap. Soon after a snapshot it may
- * as well be older than that: another snapshot tells. False: the push is done with. */
-static bool begins_anew(struct presence *p, const struct push *push, uint64_t now)
+ * as well be older than that: another snapshot tells. */
+static void look_whether_it_begins_anew(struct presence *p, const struct push *push,
+                                        uint64_t now)
 {
     struct replica *r = &p->replica;
 
     if (now >= r->caught)
         r->catching = false;
     if (!r->live || push->at.seq != 1 || push->prev_nonce || r->at.seq <= 1)
-        return true;
+        return;
     if (!presence_is_void(p))
-        return true;
-    if (r->catching) {
+        return;
+    if (r->catching)
         shared_want_snapshot(p->shared);
-        return false;
-    }
-    replica_set(r, (struct version){0, 0});
-    return true;
+    else
+        replica_set(r, (struct version){0, 0});
 }
 
 /* It is the next change. */
@@ -185,12 +184,9 @@ static void apply(struct presence *p, const struct push *push, uint64_t now)
 
 void presence_push(struct presence *p, const struct push *push, uint64_t now)
 {
-    bool done = !begins_anew(p, push, now);
-
+    look_whether_it_begins_anew(p, push, now);
     if (push->at.seq > p->replica.passed.seq)
         p->replica.passed = push->at;
-    if (done)
-        return;
     switch (replica_judge(&p->replica, push, presence_ablated(p, ABLATE_CHAIN))) {
     case REPLICA_IGNORE:
         if (push->nid == presence_own_nid(p))
@@ -244,6 +240,7 @@ static void doubt_what_goes_back(struct presence *p, struct version at, uint64_t
 
 void presence_history_ended(struct presence *p)
 {
+    presence_pushes_lost(p); /* one of the new history may have been among those */
     replica_set(&p->replica, (struct version){0, 0});
 }
 

@@ -98,10 +98,12 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
                                    const struct shared_opening *how, uint64_t now)
 {
     struct shared_channel *c;
+    bool heard;
 
     s->now = now;
     c = shared_channel_get(s, app, name);
     assert(!c->life);
+    heard = c->subscribed;
     if (s->degraded)
         shared_deliver_waiting(c, false);
     list_remove(&c->idle);
@@ -118,6 +120,10 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     shared_ask(c);
     if (c->presence) {
         presence_share(c->presence, c, c->direct);
+        if (heard) /* joins of the life before may stand, or be under way */
+            c->presence->replica.passed = c->passed;
+        else
+            presence_pushes_lost(c->presence);
         presence_hold(c->presence, s->hold_until);
         presence_hold(c->presence, c->partition->hold_until);
         shared_want_snapshot(c);
@@ -139,8 +145,10 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
     c->owner = NULL;
     if (!c->subscribed || c->kind.fresh) /* else the next life may hear their echo */
         shared_deliver_waiting(c, false);
-    if (c->presence)
+    if (c->presence) {
+        c->passed = c->presence->replica.passed;
         replica_restart(&c->presence->replica);
+    }
     c->presence = NULL;
     list_remove(&c->rotation);
     list_remove(&c->holding);

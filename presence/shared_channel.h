@@ -46,6 +46,7 @@ struct shared_channel {
     struct shared_kind kind;
     bool hears_user;           /* what is sent to the user alone is subscribed to, too */
     struct presence *presence; /* NULL: none, or no life */
+    struct version passed;     /* the last push, while there is no life */
     struct list references;    /* this node's */
     unsigned pins;             /* operations under way that are about it */
 

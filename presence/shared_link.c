@@ -102,6 +102,8 @@ void shared_push(struct shared_channel *c, const struct push *p, uint64_t now)
     c->shared->now = now;
     if (c->presence)
         presence_push(c->presence, p, now);
+    else
+        c->passed = p->at;
 }
 
 static void check_soon(struct shared_channel *c)

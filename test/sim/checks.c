@@ -84,6 +84,18 @@ void checks_removed(struct client *seer, struct slice user)
     }
 }
 
+/* I3: nobody waits for what will never come. */
+void checks_answered(const struct client *c)
+{
+    enum { STARTED_MS = 6000, SOON_MS = 1500 };
+    uint64_t waited = world_ms(c->world) - c->came;
+    uint64_t came = c->world->sched.now / MS - waited; /* since the start */
+
+    if (c->came_calmly && waited > SOON_MS && came >= STARTED_MS)
+        world_violation(c->world, "I3", "client %u waited %u ms to be let in", c->id,
+                        (unsigned)waited);
+}
+
 /* I8 */
 
 static bool is_coming(enum hook_kind kind)

@@ -80,10 +80,13 @@ static struct client *any_client(struct world *w)
 static void leave_one(struct world *w)
 {
     struct client *c = any_client(w);
-    bool unclean = rng_chance(&w->plan, 40);
+    bool unclean = rng_chance(&w->plan, 40), comes_back = rng_chance(&w->plan, 10);
 
-    if (c && c->node && !c->node->paused && !c->node->bye && !c->moving)
-        node_leave(c, unclean, false);
+    if (!c || !c->node || c->node->paused || c->node->bye || c->moving)
+        return;
+    node_leave(c, unclean, false);
+    if (comes_back)
+        node_join(c->node, client_new(w, c->room, c->user));
 }
 
 static void publish_one(void *arg)

@@ -331,6 +331,7 @@ static void answer(struct place *p, struct client *c)
     c->state = CLIENT_IN;
     world_log(p->node->world, "node %u: client %u is in", p->node->index, c->id);
     p->node->world->admissions++;
+    checks_answered(c);
     if (p->room->kind != ROOM_PLAIN)
         roster_each(&p->presence.view, collect, &ids);
     if (p->node->world->options.sabotage & BREAK_SNAPSHOT && c->user.p && ids.n &&
@@ -405,6 +406,7 @@ void node_join(struct node *n, struct client *c)
     c->node = n;
     c->place = p;
     c->came = world_ms(n->world);
+    c->came_calmly = world_is_faultless(n->world);
     n->world->joins++;
     world_log(n->world, "node %u: client %u, %.*s, joins %.*s", n->index, c->id,
               SLICE_ARG(c->user), SLICE_ARG(c->room->name));

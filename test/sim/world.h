@@ -114,6 +114,7 @@ struct client {
     bool settled;       /* enough of them: nobody may be told that it left */
     bool moving;        /* told to reconnect (4200) */
     uint64_t came;      /* ms */
+    bool came_calmly;   /* without faults, then */
     struct client *all; /* chain of all there ever were */
 };
 
@@ -216,6 +217,8 @@ void checks_final(struct world *w);
 /** From now on everything is checked as in a run without faults. */
 void checks_calm(struct world *w);
 void checks_removed(struct client *seer, struct slice user);
+/** The client is answered now. */
+void checks_answered(const struct client *c);
 /** A receiver has got it. */
 void checks_hook(struct world *w, const struct hook *h);
 

@@ -26,6 +26,7 @@ struct world {
     unsigned partition, verifies, ops, joins; /* of the batch */
     unsigned verified[4];                     /* partitions */
     unsigned counts;                          /* of the room, in all */
+    enum op_kind kinds[BATCH_OPS];            /* of the batch */
     size_t bytes;
     uint64_t random;
 };
@@ -56,6 +57,7 @@ static void batch(void *context, const struct batch *b)
     w->joins = 0;
     w->bytes = 0;
     for (unsigned i = 0; i < b->n; i++) {
+        w->kinds[i] = b->ops[i].kind;
         w->joins += b->ops[i].kind == OP_JOIN;
         w->counts += b->ops[i].kind == OP_COUNT && slice_is(b->ops[i].channel, "room");
         w->bytes += b->ops[i].user.n + b->ops[i].info.n;
@@ -96,6 +98,19 @@ static void decided(void *context, struct presence_ref *ref)
 
 static const struct presence_sink told = {changed, changed, decided, decided, NULL};
 
+static void open_life(struct world *w, uint64_t life)
+{
+    static const struct hash_seed seed = {1, 2};
+
+    presence_init(&w->presence, (struct presence_rules){1000, 0}, seed, &told, w);
+    w->channel = shared_open(w->shared, SLICE("app"), SLICE("presence-x"),
+                             &(struct shared_opening){.life = life,
+                                                      .kind = {.counted = true},
+                                                      .presence = &w->presence,
+                                                      .owner = w},
+                             0);
+}
+
 static void begin(struct world *w)
 {
     static const struct hash_seed seed = {1, 2};
@@ -106,12 +121,7 @@ static void begin(struct world *w)
     shared_renamed(w->shared, 7, 0);
     shared_link_up(w->shared, 1, 0);
     shared_ready(w->shared, 7);
-    presence_init(&w->presence, (struct presence_rules){1000, 0}, seed, &told, w);
-    w->channel = shared_open(
-        w->shared, SLICE("app"), SLICE("presence-x"),
-        &(struct shared_opening){
-            .life = 1, .kind = {.counted = true}, .presence = &w->presence, .owner = w},
-        0);
+    open_life(w, 1);
 }
 
 static void end(struct world *w)
@@ -239,6 +249,126 @@ static void who_is_there_after_everything_was_lost_is_shown_at_once(void **state
     end(&w);
 }
 
+/* The batch was done: u's join, if it is in it, at that version. */
+static void answer_at(struct world *w, uint64_t epoch, struct version at)
+{
+    static uint64_t own[] = {7};
+    const struct replica_member u = {.user = SLICE("u"), .nids = own, .n_nids = 1};
+    struct op_reply replies[BATCH_OPS] = {{.at = at}};
+
+    shared_turn_ends(w->shared);
+    for (unsigned i = 0; i < w->ops; i++) {
+        replies[i] = (struct op_reply){.at = at};
+        if (w->kinds[i] == OP_JOIN)
+            replies[i].result = RESULT_ADDED;
+        else if (w->kinds[i] == OP_SNAPSHOT)
+            replies[i].members = &u, replies[i].n_members = 1;
+    }
+    shared_batched(w->shared, w->partition,
+                   &(struct batch_reply){REPLY_OK, epoch, replies, w->ops}, 0);
+    w->ops = 0;
+    shared_turn_ends(w->shared);
+}
+
+static void u_comes(struct world *w, struct version at)
+{
+    const struct push push = {
+        .kind = PUSH_ADDED, .at = at, .prev_nonce = 0, .nid = 7, .user = SLICE("u")};
+
+    shared_push(w->channel, &push, 0);
+}
+
+static void new_life(struct world *w, uint64_t life)
+{
+    presence_fini(&w->presence);
+    open_life(w, life);
+    presence_join(&w->presence, &w->refs[0], SLICE("u"), SLICE_NONE);
+}
+
+/* His push was another life's, and doesn't come again. */
+static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    answer_verify(&w);
+    shared_subscribed(w.channel, 0);
+    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
+    answer_at(&w, 1, (struct version){1, 1});
+    assert_null(w.refs[0].member); /* before his push */
+    u_comes(&w, (struct version){1, 1});
+    assert_non_null(w.refs[0].member);
+    presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
+    shared_close(w.channel, false, 0);
+    new_life(&w, 2);
+    answer_at(&w, 1, (struct version){1, 1});
+    assert_non_null(w.refs[0].member);
+    end(&w);
+}
+
+/* His join was under way when he left, and its push came when nobody was here. */
+static void a_push_between_two_lives_counts(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    answer_verify(&w);
+    shared_subscribed(w.channel, 0);
+    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
+    shared_turn_ends(w.shared);
+    presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
+    shared_close(w.channel, false, 0);
+    u_comes(&w, (struct version){1, 1});
+    new_life(&w, 2);
+    answer_at(&w, 1, (struct version){1, 1});
+    answer_at(&w, 1, (struct version){1, 1});
+    assert_non_null(w.refs[0].member);
+    end(&w);
+}
+
+/* Redis was emptied, and his push, come before the reply that tells so, was waiting. */
+static void whose_push_came_before_a_new_epoch_is_let_in_by_the_snapshot(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    answer_verify(&w);
+    answer_at(&w, 1, (struct version){0, 0}); /* the count's */
+    shared_subscribed(w.channel, 0);
+    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.joins, 1);
+    u_comes(&w, (struct version){1, 1});
+    answer_at(&w, 2, (struct version){1, 1});
+    answer_at(&w, 2, (struct version){1, 1});
+    assert_non_null(w.refs[0].member);
+    end(&w);
+}
+
+/* The version was forgotten for want of members, soon after a snapshot of it. */
+static void a_push_that_asks_for_a_snapshot_counts(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin(&w);
+    answer_verify(&w);
+    answer_at(&w, 1, (struct version){0, 0}); /* the count's */
+    shared_subscribed(w.channel, 0);
+    take(&w, 7, NULL, 0, 0);
+    w.presence.replica.passed = (struct version){7, 7};
+    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
+    shared_turn_ends(w.shared);
+    u_comes(&w, (struct version){1, 1});
+    answer_at(&w, 1, (struct version){1, 1});
+    answer_at(&w, 1, (struct version){1, 1});
+    assert_non_null(w.refs[0].member);
+    end(&w);
+}
+
 static void answer_all_verifies(struct world *w)
 {
     shared_turn_ends(w->shared);
@@ -309,8 +439,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
         cmocka_unit_test(a_count_that_is_published_waits_for_the_subscription),
+        cmocka_unit_test(a_push_between_two_lives_counts),
+        cmocka_unit_test(a_push_that_asks_for_a_snapshot_counts),
         cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
+        cmocka_unit_test(who_is_back_before_his_leave_was_sent_is_let_in_at_once),
+        cmocka_unit_test(whose_push_came_before_a_new_epoch_is_let_in_by_the_snapshot),
         cmocka_unit_test(who_is_there_after_everything_was_lost_is_shown_at_once),
     };
 
