@@ -270,6 +270,16 @@ static void answer_at(struct world *w, uint64_t epoch, struct version at)
     shared_turn_ends(w->shared);
 }
 
+/* counted: its count is through, too. */
+static void begin_subscribed(struct world *w, bool counted)
+{
+    begin(w);
+    answer_verify(w);
+    if (counted)
+        answer_at(w, 1, (struct version){0, 0});
+    shared_subscribed(w->channel, 0);
+}
+
 static void u_comes(struct world *w, struct version at)
 {
     const struct push push = {
@@ -291,9 +301,7 @@ static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state
     struct world w;
 
     (void)state;
-    begin(&w);
-    answer_verify(&w);
-    shared_subscribed(w.channel, 0);
+    begin_subscribed(&w, false);
     presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
     answer_at(&w, 1, (struct version){1, 1});
     assert_null(w.refs[0].member); /* before his push */
@@ -313,9 +321,7 @@ static void a_push_between_two_lives_counts(void **state)
     struct world w;
 
     (void)state;
-    begin(&w);
-    answer_verify(&w);
-    shared_subscribed(w.channel, 0);
+    begin_subscribed(&w, false);
     presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
     shared_turn_ends(w.shared);
     presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
@@ -334,10 +340,7 @@ static void whose_push_came_before_a_new_epoch_is_let_in_by_the_snapshot(void **
     struct world w;
 
     (void)state;
-    begin(&w);
-    answer_verify(&w);
-    answer_at(&w, 1, (struct version){0, 0}); /* the count's */
-    shared_subscribed(w.channel, 0);
+    begin_subscribed(&w, true);
     presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
     shared_turn_ends(w.shared);
     assert_int_equal(w.joins, 1);
@@ -354,10 +357,7 @@ static void a_push_that_asks_for_a_snapshot_counts(void **state)
     struct world w;
 
     (void)state;
-    begin(&w);
-    answer_verify(&w);
-    answer_at(&w, 1, (struct version){0, 0}); /* the count's */
-    shared_subscribed(w.channel, 0);
+    begin_subscribed(&w, true);
     take(&w, 7, NULL, 0, 0);
     w.presence.replica.passed = (struct version){7, 7};
     presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
