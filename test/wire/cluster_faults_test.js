@@ -299,7 +299,11 @@ describe('faults', { concurrency: 6 }, () => {
     }
     assert.deepStrictEqual(cluster.holders(rooms[3]), { real: 1, ghost: 1 });
     const began = Date.now();
-    await Promise.all(rooms.map((room) => cluster.agree(room, 20000)));
+    for (const room of rooms) {
+      // Asked sparingly: agree() holds up the tests beside this one.
+      for (const [members] = cluster.keys('m', room); (await redis.call('HEXISTS', members, 'ghost')) === '1' && Date.now() < began + 20000; ) await after(200);
+      await cluster.agree(room);
+    }
     t.diagnostic(`views, Redis and the API agree after ${Date.now() - began} ms`);
   }));
 
