@@ -155,6 +155,7 @@ test('in a call one sees who is muted, who raises a hand, and what they feel', L
 
 test('a lost connection comes back: gone from the list at once, and no word of leaving', LIMIT, async () => {
   for (const page of [ada, bo]) await go(page, 'chat');
+  await eventually(async () => (await news(bo)).some((words) => words.includes('the call')), false); // two are left there, too
   await eventually(() => count(bo), 2);
   const before = await news(bo);
   const socket = await ada.textContent('#fact-socket');
