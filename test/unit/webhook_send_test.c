@@ -143,6 +143,7 @@ static void a_request_is_signed_and_has_the_headers_that_sdks_expect(void **stat
     post(&s, CONF_WEBHOOK_CHANNEL_OCCUPIED, "presence-a");
     post(&s, CONF_WEBHOOK_MEMBER_ADDED, "presence-a");
     WAIT_FOR(STAT(&s, delivered) == 2, 5);
+    WAIT_FOR(r->n, 5);
     assert_int_equal(r->n, 1); /* one batch */
     got = &r->requests[0];
     assert_int_equal(strncmp(got->head, "POST /hook?x=1 HTTP/1.1\r\n", 25), 0);
@@ -450,6 +451,7 @@ static void stopping_tries_once_more_what_is_queued(void **state)
     post_number(&s, 0, 0);
     post_number(&s, 0, 1);
     WAIT_FOR(r->n == 3, 5); /* the next wait is a second or more */
+    WAIT_FOR(STAT(&s, in_flight) == 0, 5);
     post_number(&s, 0, 2);
     post_number(&s, 1, 0);
     atomic_store(&r->manners, TAKES);
