@@ -83,7 +83,7 @@ static void step_in(struct shared_channel *c)
     else if (c->presence->replica.live)
         shared_check(c, true);
     else
-        shared_next_page(c);
+        shared_want_snapshot(c); /* one that is under way is no matter then */
 }
 
 void shared_subscribed(struct shared_channel *c, uint64_t now)

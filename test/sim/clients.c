@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "server/base/xalloc.h"
-#include "test/sim/world.h"
+#include "test/sim/link.h"
 
 enum { FIRST = 25, JOINS_A_SECOND = 4, EVENTS_A_SECOND = 3 };
 
@@ -164,7 +164,7 @@ void clients_move(struct node *from)
         if (c->node != from || c->moving || rng_chance(&w->plan, 50))
             continue;
         again = client_new(w, c->room, c->user);
-        again->settled = c->settled;
+        again->settled = c->settled && from->link->up; /* else its bye wasn't heard */
         again->moving = true;
         node_leave(c, true, true);
         sched_in(&w->sched, (50 + rng_below(&w->plan, 9000)) * (uint64_t)MS, reconnect,

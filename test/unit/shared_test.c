@@ -369,6 +369,27 @@ static void a_push_that_asks_for_a_snapshot_counts(void **state)
     end(&w);
 }
 
+/* Redis speaks again while a snapshot is under way: what one of two answers shows may be
+ * older than what the other and the pushes behind it have said. */
+static void a_snapshot_that_is_under_way_at_the_hand_back_sets_nothing_back(void **state)
+{
+    struct push next = {
+        .kind = PUSH_ADDED, .at = {3, 3}, .prev_nonce = 2, .nid = 9, .user = SLICE("v")};
+    struct world w;
+
+    (void)state;
+    begin_subscribed(&w, false);
+    shared_turn_ends(w.shared);
+    shared_degraded(w.shared, true, 0);
+    shared_degraded(w.shared, false, 0);
+    answer_at(&w, 1, (struct version){2, 2});
+    shared_push(w.channel, &next, 0);
+    answer_at(&w, 1, (struct version){2, 2});
+    assert_true(w.presence.replica.live);
+    assert_int_equal(w.presence.replica.at.seq, 3);
+    end(&w);
+}
+
 static void answer_all_verifies(struct world *w)
 {
     shared_turn_ends(w->shared);
@@ -439,6 +460,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
         cmocka_unit_test(a_count_that_is_published_waits_for_the_subscription),
+        cmocka_unit_test(a_snapshot_that_is_under_way_at_the_hand_back_sets_nothing_back),
         cmocka_unit_test(a_push_between_two_lives_counts),
         cmocka_unit_test(a_push_that_asks_for_a_snapshot_counts),
         cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
