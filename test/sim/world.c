@@ -159,7 +159,7 @@ static void setup(struct world *w, uint64_t seed, const struct options *options)
     w->n_homes = 1 + rng_below(&w->plan, HOMES_MAX);
     w->n_users = rng_chance(&w->plan, 30) ? 3 : 12;
     if (rng_chance(&w->plan, 10) || options->sabotage & BREAK_LAG)
-        w->lag = 50 + rng_below(&w->plan, 150);
+        w->lag = 200 - (options->sabotage & BREAK_LAG ? 0 : rng_below(&w->plan, 150));
     if (rng_chance(&w->plan, 30))
         w->limit = 2 + rng_below(&w->plan, 6);
     if (rng_chance(&w->plan, 25))
