@@ -165,7 +165,7 @@ for (const nodes of [2, 3]) {
       };
       for (const channel of ['cache-x', 'private-cache-x', 'presence-cache-x']) {
         const members = [];
-        for (const [i] of cluster.nodes.entries()) {
+        for (const i of [...cluster.nodes.keys(), 0]) { // node 0's second hears what its first is spared
           const [f, c] = await first(i, channel);
           assert.deepStrictEqual(f, { event: 'pusher:cache_miss', channel, data: '{}' });
           members.push(c);
