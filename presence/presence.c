@@ -169,23 +169,31 @@ static struct presence_ref *first_waiting(struct reference *r)
     return CONTAINER_OF(r->waiting.next, struct presence_ref, waiting);
 }
 
+/* Those up to seq have passed. Where nothing has come since the links are there, or
+ * pushes were lost, none may be on its way; but after any, all do come. */
+static bool has_passed(const struct presence *p, uint64_t seq, bool comes)
+{
+    uint64_t passed = p->replica.passed.seq;
+
+    return passed >= seq || !(comes || passed);
+}
+
 /* The join is acknowledged, and the replica has reached it (rule 2), and whatever its
  * snapshot's last page had in it. The snapshot may be ahead of the pushes: what was
  * published before must not come after the answer. */
 static bool is_through(const struct presence *p, const struct reference *r,
                        const struct member *m)
 {
-    uint64_t upto = r->join_seq;
+    const struct replica *replica = &p->replica;
 
-    if (r->state != KNOWN_HELD || !r->wanted || !p->replica.live)
+    if (r->state != KNOWN_HELD || !r->wanted || !replica->live)
         return false;
     if (presence_ablated(p, ABLATE_JOIN_SEQ))
         return true;
-    if (upto < p->replica.read)
-        upto = p->replica.read;
-    if (r->pushed && p->replica.passed.seq < upto)
+    if (r->pushed && replica->passed.seq < r->join_seq)
         return false;
-    return m && member_has_nid(m, presence_own_nid(p)) && p->replica.at.seq >= upto;
+    return has_passed(p, replica->read, r->pushed) && replica_is_whole(replica) && m &&
+           member_has_nid(m, presence_own_nid(p)) && replica->at.seq >= r->join_seq;
 }
 
 void presence_let_in(struct presence *p, struct reference *r)

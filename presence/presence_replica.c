@@ -44,13 +44,19 @@ static struct member *change(struct presence *p, const struct push *push)
     return NULL;
 }
 
-void presence_pushes_lost(struct presence *p)
+/* Joins that were acknowledged wait for no push of theirs any more. */
+static void expect_none(struct presence *p)
 {
     struct list *all = &p->shared->references;
 
-    p->replica.passed = (struct version){0, 0};
     for (struct list *at = all->next; at != all; at = at->next)
         presence_reference_at(at)->pushed = false;
+}
+
+void presence_pushes_lost(struct presence *p)
+{
+    p->replica.passed = (struct version){0, 0};
+    expect_none(p);
 }
 
 static void resync(struct presence *p, uint64_t now)
@@ -125,7 +131,7 @@ static void now_whole(struct presence *p)
 
 void presence_in_step(struct presence *p)
 {
-    presence_pushes_lost(p);
+    expect_none(p);
     p->replica.read = 0;
     now_whole(p);
 }

@@ -315,6 +315,41 @@ static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state
     end(&w);
 }
 
+static void v_comes_and_goes(struct world *w, unsigned seq)
+{
+    const struct push push = {.kind = seq % 2 ? PUSH_REMOVED : PUSH_ADDED,
+                              .at = {seq, seq},
+                              .prev_nonce = seq - 1,
+                              .nid = 9,
+                              .user = SLICE("v")};
+
+    shared_push(w->channel, &push, 0);
+}
+
+/* Nobody knows any more whether his own push has come, but that of later ones not all
+ * have: what lies between them must not come after the answer. */
+static void who_is_back_waits_for_what_his_snapshot_had_in_it(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin_subscribed(&w, false);
+    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
+    answer_at(&w, 1, (struct version){1, 1});
+    u_comes(&w, (struct version){1, 1});
+    presence_in_step(&w.presence);
+    v_comes_and_goes(&w, 2);
+    presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
+    shared_close(w.channel, false, 0);
+    new_life(&w, 2);
+    answer_at(&w, 1, (struct version){4, 4});
+    v_comes_and_goes(&w, 3);
+    assert_null(w.refs[0].member);
+    v_comes_and_goes(&w, 4);
+    assert_non_null(w.refs[0].member);
+    end(&w);
+}
+
 /* His join was under way when he left, and its push came when nobody was here. */
 static void a_push_between_two_lives_counts(void **state)
 {
@@ -467,6 +502,7 @@ int main(void)
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
         cmocka_unit_test(who_is_back_before_his_leave_was_sent_is_let_in_at_once),
         cmocka_unit_test(whose_push_came_before_a_new_epoch_is_let_in_by_the_snapshot),
+        cmocka_unit_test(who_is_back_waits_for_what_his_snapshot_had_in_it),
         cmocka_unit_test(who_is_there_after_everything_was_lost_is_shown_at_once),
     };
 
