@@ -13,6 +13,7 @@ enum {
     CALM_MS = 15000,  /* I3, after the last fault */
     CALM_QUICK = 600, /* I3, without faults */
     CALM_ROTATION = 38000,
+    CLONE_MS = 5000,  /* longer, where a node was copied */
     AFTER_MS = 15000, /* once more, when all has healed */
 };
 
@@ -189,6 +190,8 @@ static bool needs_rotation(const struct world *w)
            (w->faults & 1u << FAULT_FLUSH && w->n_shards > 1);
 }
 
+/* What a copy of a node left under its name is found by a sweep, 8 s after the links are
+ * there; the node takes another name then, and the one it had is judged 8 s later. */
 static void run_to_check(struct world *w)
 {
     uint64_t wait = CALM_MS;
@@ -197,6 +200,8 @@ static void run_to_check(struct world *w)
         wait = CALM_QUICK + (w->grace ? 500 : 0);
     else if (needs_rotation(w))
         wait = CALM_ROTATION;
+    else if (w->faults & 1u << FAULT_CLONE)
+        wait += CLONE_MS;
     sched_run(&w->sched, w->churn_end + (w->grace + wait) * MS);
     checks_final(w);
 }
