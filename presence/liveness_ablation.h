@@ -10,8 +10,8 @@ enum liveness_ablation {
     ABLATE_SWEEP = 2,       /* (rule 9) */
     ABLATE_TABLE_LOSS = 4,  /* a lost table means being declared dead (rule 7) */
     ABLATE_LOST_REPLY = 8,  /* so does a lost reply (rule 7) */
-    ABLATE_FOUND = 32,      /* nor is anything under one's own nid looked at (rule 9) */
     ABLATE_CLONE = 16,      /* another's value is taken for one's own (rule 7) */
+    ABLATE_FOUND = 32,      /* what is under one's own nid is never looked at (rule 9) */
 };
 
 void liveness_set_ablation(struct liveness *l, unsigned flags);

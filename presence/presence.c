@@ -393,6 +393,22 @@ void presence_hold(struct presence *p, uint64_t until)
         p->hold_until = until;
 }
 
+static void forget_left(struct hmap_node *node, void *context)
+{
+    struct member *m = CONTAINER_OF(node, struct member, by_id);
+    const struct presence *p = context;
+
+    if (!m->left || presence_ablated(p, ABLATE_LEFT))
+        return;
+    member_drop_nid(m, presence_own_nid(p));
+    m->left = false;
+}
+
+void presence_give_name_up(struct presence *p)
+{
+    hmap_each(&p->view.by_id, forget_left, p);
+}
+
 void presence_renamed(struct presence *p, uint64_t now)
 {
     presence_update_all(p, now);

@@ -109,8 +109,8 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
 void presence_held(struct presence *p, struct reference *r, uint64_t now);
 /** True if no node holds anybody, as far as the replica knows. */
 bool presence_is_void(struct presence *p);
-/** The replica is what Redis has; a push that somebody still waits for was lost. */
-void presence_in_step(struct presence *p);
+/** Redis has the replica's version: a push that somebody still waits for was lost. */
+void presence_version_confirmed(struct presence *p);
 /** Pushes of joins that were acknowledged may not come any more: nobody waits for those.
  * Those of later joins will. */
 void presence_pushes_lost(struct presence *p);
@@ -124,8 +124,11 @@ void presence_set_direct(struct presence *p, bool direct, uint64_t now);
 /** Nobody is removed until then: in case they come back. */
 void presence_hold(struct presence *p, uint64_t until);
 /** All that Redis had is lost: that its versions begin anew casts no doubt on whom it has
- * from now on. */
+ * from now on, and no push of before is waited for. */
 void presence_history_ended(struct presence *p);
+/** This node is about to get another number: those whom it has shown as gone aren't held
+ * by the one that it had. */
+void presence_give_name_up(struct presence *p);
 /** This node has another number: whom it held is as if held by another node. */
 void presence_renamed(struct presence *p, uint64_t now);
 

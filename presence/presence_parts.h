@@ -20,8 +20,6 @@ void presence_update(struct presence *p, struct member *m, uint64_t now);
 void presence_update_all(struct presence *p, uint64_t now);
 /** Lets in who waits for the reference, if its join is through. */
 void presence_let_in(struct presence *p, struct reference *r);
-/** A push ought to come soon; if not, the version is looked at. */
-void presence_check_soon(struct presence *p, uint64_t now);
 /** Its join's push ought to come soon; if not, the version is looked at. */
 void presence_expect_push(struct presence *p, const struct reference *r, uint64_t now);
 void presence_grace_over(struct presence *p, struct member *m, uint64_t now);

@@ -69,7 +69,7 @@ static void resync(struct presence *p, uint64_t now)
 }
 
 /* A push is waited for. If it doesn't come soon, the version tells. */
-void presence_check_soon(struct presence *p, uint64_t now)
+static void check_soon(struct presence *p, uint64_t now)
 {
     enum { PUSH_MS = 2000 };
 
@@ -80,7 +80,7 @@ void presence_check_soon(struct presence *p, uint64_t now)
 void presence_expect_push(struct presence *p, const struct reference *r, uint64_t now)
 {
     if (!list_empty(&r->waiting))
-        presence_check_soon(p, now);
+        check_soon(p, now);
 }
 
 static void take_early(void *context, const struct push *push)
@@ -129,10 +129,15 @@ static void now_whole(struct presence *p)
     presence_now_known(p);
 }
 
-void presence_in_step(struct presence *p)
+/* What is published from now on does come as a push. */
+void presence_version_confirmed(struct presence *p)
 {
+    struct replica *r = &p->replica;
+
     expect_none(p);
-    p->replica.read = 0;
+    r->read = 0;
+    if (r->passed.seq < r->at.seq)
+        r->passed = r->at;
     now_whole(p);
 }
 
@@ -153,13 +158,10 @@ bool presence_is_void(struct presence *p)
 /* A channel that nobody has held for a minute has lost its version: the next join counts
  * from 1 again. To those who only watch it that is no gap. Soon after a snapshot it may
  * as well be older than that: another snapshot tells. */
-static void look_whether_it_begins_anew(struct presence *p, const struct push *push,
-                                        uint64_t now)
+static void begin_anew_if_forgotten(struct presence *p, const struct push *push)
 {
     struct replica *r = &p->replica;
 
-    if (now >= r->caught)
-        r->catching = false;
     if (!r->live || push->at.seq != 1 || push->prev_nonce || r->at.seq <= 1)
         return;
     if (!presence_is_void(p))
@@ -190,10 +192,14 @@ static void apply(struct presence *p, const struct push *push, uint64_t now)
 
 void presence_push(struct presence *p, const struct push *push, uint64_t now)
 {
-    look_whether_it_begins_anew(p, push, now);
-    if (push->at.seq > p->replica.passed.seq)
-        p->replica.passed = push->at;
-    switch (replica_judge(&p->replica, push, presence_ablated(p, ABLATE_CHAIN))) {
+    struct replica *r = &p->replica;
+    uint64_t passed = r->passed.seq;
+
+    if (now >= r->caught)
+        r->catching = false;
+    begin_anew_if_forgotten(p, push);
+    r->passed = push->at;
+    switch (replica_judge(r, push, presence_ablated(p, ABLATE_CHAIN))) {
     case REPLICA_IGNORE:
         if (push->nid == presence_own_nid(p))
             let_in_user(p, push->user);
@@ -205,8 +211,19 @@ void presence_push(struct presence *p, const struct push *push, uint64_t now)
         apply(p, push, now);
         break;
     }
-    if (p->replica.live && push->at.seq == p->replica.read)
+    if (r->live && passed < r->read && push->at.seq >= r->read)
         now_whole(p);
+}
+
+/* Redis has of this node what it no longer wants: it is about to say so again. */
+static bool is_stale(struct presence *p, const struct member *m)
+{
+    const struct reference *r;
+
+    if (m->sockets || presence_in_grace(m) || !member_has_nid(m, presence_own_nid(p)))
+        return false;
+    r = reference_find(p->shared, m->id);
+    return !r || !r->wanted;
 }
 
 static void take(struct presence *p, const struct replica_member *from)
@@ -219,6 +236,8 @@ static void take(struct presence *p, const struct replica_member *from)
     m->doubted = p->doubting && !member_shown(m);
     for (unsigned i = 0; i < from->n_nids; i++)
         member_add_nid(m, from->nids[i]);
+    if (!member_shown(m) && is_stale(p, m) && !presence_ablated(p, ABLATE_LEFT))
+        m->left = true;
 }
 
 static void forget_unmarked(struct hmap_node *node, void *context)
@@ -279,7 +298,7 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
     if (replica_is_whole(r))
         now_whole(p);
     else
-        presence_check_soon(p, now);
+        check_soon(p, now);
     for (struct list *at = p->shared->references.next; at != &p->shared->references;
          at = at->next)
         presence_expect_push(p, presence_reference_at(at), now);

@@ -33,11 +33,6 @@ static struct early *first_early(struct replica *r)
     return CONTAINER_OF(r->early.next, struct early, node);
 }
 
-static struct early *last_early(struct replica *r)
-{
-    return CONTAINER_OF(r->early.prev, struct early, node);
-}
-
 static void forget_all(struct replica *r)
 {
     while (!list_empty(&r->early))
@@ -127,9 +122,8 @@ static bool is_another(const struct replica *r, struct version at)
 void replica_page(struct replica *r, struct version at, bool first)
 {
     if (first) {
-        if (is_another(r, at))
-            r->passed =
-                list_empty(&r->early) ? (struct version){0, 0} : last_early(r)->push.at;
+        if (is_another(r, at) && list_empty(&r->early))
+            r->passed = (struct version){0, 0};
         r->at = at;
         r->read = 0;
         r->mark++;

@@ -13,7 +13,7 @@ struct replica {
     bool live;             /* pushes move it; else they wait for the snapshot */
     bool catching;         /* pushes that the snapshot has in it may still come */
     uint64_t caught;       /* ms: by then at the latest they have, or never will */
-    struct version passed; /* the highest that has arrived as a push */
+    struct version passed; /* the last that has arrived as a push */
     struct version before; /* passed, when the snapshot was asked for */
     uint64_t read;         /* the highest seq that a page of the snapshot had */
     unsigned mark;         /* of the snapshot that is being read */

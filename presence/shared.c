@@ -94,6 +94,23 @@ void shared_next_page(struct shared_channel *c)
     partition_busy(c->partition);
 }
 
+/* heard: pushes have come to the life before, whose joins may stand, or be under way. */
+static void begin_presence(struct shared_channel *c, bool heard)
+{
+    struct shared *s = c->shared;
+
+    presence_share(c->presence, c, c->direct);
+    if (heard)
+        c->presence->replica.passed = c->passed;
+    else
+        presence_pushes_lost(c->presence);
+    presence_hold(c->presence, s->hold_until);
+    presence_hold(c->presence, c->partition->hold_until);
+    shared_want_snapshot(c);
+    c->check_at = s->now + SHARED_ROTATION_MS;
+    list_append(&s->rotation, &c->rotation);
+}
+
 struct shared_channel *shared_open(struct shared *s, struct slice app, struct slice name,
                                    const struct shared_opening *how, uint64_t now)
 {
@@ -118,18 +135,8 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     if (c->kind.fresh)
         c->before = c->asked = c->subscribed = false;
     shared_ask(c);
-    if (c->presence) {
-        presence_share(c->presence, c, c->direct);
-        if (heard) /* joins of the life before may stand, or be under way */
-            c->presence->replica.passed = c->passed;
-        else
-            presence_pushes_lost(c->presence);
-        presence_hold(c->presence, s->hold_until);
-        presence_hold(c->presence, c->partition->hold_until);
-        shared_want_snapshot(c);
-        c->check_at = now + SHARED_ROTATION_MS;
-        list_append(&s->rotation, &c->rotation);
-    }
+    if (c->presence)
+        begin_presence(c, heard);
     shared_maybe_opened(c);
     return c;
 }

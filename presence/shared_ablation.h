@@ -6,14 +6,14 @@
 #include "presence/shared.h"
 
 enum shared_ablation {
-    ABLATE_HOLD = 1,     /* removals found by a resync don't wait (rule 5) */
-    ABLATE_CHAIN = 2,    /* versions are compared by seq alone */
-    ABLATE_VERIFY = 4,   /* Redis is never asked what it has of ours (rule 6) */
-    ABLATE_ROTATION = 8, /* quiet channels' versions are never compared (rule 3) */
-    ABLATE_JOIN_SEQ =
-        16,           /* a joiner is answered when its join is acknowledged (rule 2) */
-    ABLATE_READ = 64, /* nor for what was published before the snapshot's last page */
-    ABLATE_ECHO = 32, /* echoes of what was delivered directly are delivered again */
+    ABLATE_HOLD = 1,      /* removals found by a resync don't wait (rule 5) */
+    ABLATE_CHAIN = 2,     /* versions are compared by seq alone */
+    ABLATE_VERIFY = 4,    /* Redis is never asked what it has of ours (rule 6) */
+    ABLATE_ROTATION = 8,  /* quiet channels' versions are never compared (rule 3) */
+    ABLATE_JOIN_SEQ = 16, /* a joiner waits for nothing but his join's answer (rule 2) */
+    ABLATE_ECHO = 32,     /* echoes of what was delivered directly are delivered again */
+    ABLATE_READ = 64,     /* a joiner doesn't wait for all that his snapshot had in it */
+    ABLATE_LEFT = 128,    /* a name that was given up may bring back who left meanwhile */
 };
 
 void shared_set_ablation(struct shared *s, unsigned flags);

@@ -32,7 +32,8 @@ static void out_of_step(struct shared_channel *c)
     shared_want_snapshot(c);
 }
 
-/* A push that is on its way explains a difference; on new links nothing of before is. */
+/* A push that is on its way explains a difference; on new links nothing of before is. A
+ * replica that isn't whole is ahead of the version that it names. */
 void shared_version(struct shared_channel *c, struct version v, uint64_t now)
 {
     struct replica *r = c->presence ? &c->presence->replica : NULL;
@@ -44,8 +45,8 @@ void shared_version(struct shared_channel *c, struct version v, uint64_t now)
         return;
     if (!v.seq && !moved && presence_is_void(c->presence))
         replica_set(r, v); /* a version ends a minute after the last member */
-    if (version_eq(v, r->at)) {
-        presence_in_step(c->presence);
+    if (version_eq(v, r->at) && replica_is_whole(r)) {
+        presence_version_confirmed(c->presence);
         shared_in_step(c);
     } else if (!moved &&
                (c->check_now || (c->suspect && version_eq(r->at, c->suspected)))) {

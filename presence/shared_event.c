@@ -29,6 +29,13 @@ static void deliver(struct shared_channel *c, struct shared_event *e)
     c->shared->sink->published(c->shared->context, c, e);
 }
 
+/* Other nodes may have missed it, unless these links, which live, have sent it, and only
+ * nobody is left here to hear it. */
+static bool is_unconfirmed(const struct shared_channel *c, const struct shared_event *e)
+{
+    return c->life || !e->generation || e->generation != c->shared->generation;
+}
+
 /* Those whose echo can't come, or isn't waited for, in their order; up to and without the
  * first that these links haven't sent, if only_sent. */
 void shared_deliver_waiting(struct shared_channel *c, bool only_lost)
@@ -41,7 +48,7 @@ void shared_deliver_waiting(struct shared_channel *c, bool only_lost)
         if (only_lost && (!e->generation || e->generation == generation))
             return;
         c->direct_upto = e->number;
-        c->shared->unconfirmed += c->life != 0;
+        c->shared->unconfirmed += is_unconfirmed(c, e);
         deliver(c, e);
     }
 }
@@ -55,7 +62,7 @@ static void deliver_overdue(struct shared_channel *c)
         if (!e->generation || c->shared->now < e->sent_at + ECHO_MS)
             return;
         c->direct_upto = e->number;
-        c->shared->unconfirmed += c->life != 0;
+        c->shared->unconfirmed += is_unconfirmed(c, e);
         deliver(c, e);
     }
     list_remove(&c->echoes);

@@ -139,6 +139,12 @@ void shared_degraded(struct shared *s, bool degraded, uint64_t now)
 
 /* Names */
 
+static void give_name_up(struct shared_channel *c)
+{
+    if (c->presence)
+        presence_give_name_up(c->presence);
+}
+
 static void renamed(struct shared_channel *c)
 {
     shared_deliver_waiting(c, false);
@@ -153,6 +159,7 @@ void shared_renamed(struct shared *s, uint64_t nid, uint64_t now)
     s->now = now;
     if (s->nid)
         s->old_nids[s->n_old++ % 8] = s->nid;
+    each_channel(s, give_name_up);
     s->nid = nid;
     s->ready = false;
     for (unsigned i = 0; i < PARTITIONS; i++)

@@ -84,6 +84,54 @@ void checks_removed(struct client *seer, struct slice user)
     }
 }
 
+/* He left another node when it couldn't tell Redis (or couldn't once grace was over, or
+ * Redis has forgotten it), and maybe hasn't told it since. */
+static bool may_be_held(const struct place *p, const struct client *c)
+{
+    enum { TOLD_MS = 3000, REAPED_MS = 60000 };
+    const struct node *n = c->node;
+
+    if (n == p->node || !(c->unheard || c->world->grace || world_loses_data(c->world)))
+        return false;
+    return n->alive ? link_up_for(n->link) < TOLD_MS
+                    : world_ms(c->world) < c->went + REAPED_MS;
+}
+
+/* Another node, which he has left, has yet to tell Redis. */
+static bool is_held_elsewhere(struct world *w, const struct place *p, struct slice user)
+{
+    const struct fake_channel *f = channel_of(w, p->room);
+    const struct fake_member *m = f ? fake_member_of(f, user) : NULL;
+
+    for (unsigned i = 0; m && i < w->n_nodes; i++) {
+        if (w->nodes[i] != p->node && fake_member_has(m, w->nodes[i]->nid))
+            return true;
+    }
+    return false;
+}
+
+/* I3: this node, which he left last, and long ago, shows him again. */
+void checks_added(struct place *p, struct slice user)
+{
+    enum { LONG_MS = 3000 };
+    struct world *w = p->node->world;
+    struct client *last = NULL;
+
+    for (struct client *c = w->all_clients; c; c = c->all) {
+        if (c->room != p->room || !c->user.p || !slice_eq(c->user, user))
+            continue;
+        if (c->state != CLIENT_GONE || may_be_held(p, c))
+            return;
+        if (!last || c->went > last->went)
+            last = c;
+    }
+    if (last && last->node == p->node && !is_held_elsewhere(w, p, user) &&
+        world_ms(w) > last->went + w->grace + LONG_MS)
+        world_violation(w, "I3", "node %u shows %.*s in %.*s, who left %u ms ago",
+                        p->node->index, SLICE_ARG(user), SLICE_ARG(p->room->name),
+                        (unsigned)(world_ms(w) - last->went));
+}
+
 /* I3: nobody waits for what will never come. */
 void checks_answered(const struct client *c)
 {

@@ -143,6 +143,7 @@ static void on_added(void *context, const struct member *m)
     struct place *p = context;
     struct world *w = p->node->world;
     struct client *c;
+    bool seen = false;
 
     world_log(w, "node %u: added %.*s to %.*s", p->node->index, SLICE_ARG(m->id),
               SLICE_ARG(p->room->name));
@@ -151,10 +152,13 @@ static void on_added(void *context, const struct member *m)
         if (c->state != CLIENT_IN)
             continue;
         w->added++;
+        seen = true;
         check_added(&c->check, member_name(p, m));
         if (w->options.sabotage & BREAK_TWICE && rng_chance(&w->net, 1))
             check_added(&c->check, member_name(p, m));
     }
+    if (seen)
+        checks_added(p, m->id);
     if (p->room->kind == ROOM_PRESENCE && world_keeps_limits(w) &&
         world_is_faultless(w) && w->limit && p->presence.view.n > w->limit)
         world_violation(w, "I6", "a view of %u at %.*s", p->presence.view.n,
@@ -357,6 +361,7 @@ static void take_out(struct client *c, bool unclean)
     list_remove(&c->of_place);
     list_remove(&c->of_world);
     c->state = CLIENT_GONE;
+    c->went = world_ms(p->node->world);
     p->n--;
     if (p->life)
         shared_count(p->channel, p->n, unclean);
@@ -422,6 +427,14 @@ void node_join(struct node *n, struct client *c)
     node_turn_ends(n);
 }
 
+static bool reaches_redis(const struct node *n, const struct room *room)
+{
+    const struct shard *s = &n->world->shards[room->shard];
+
+    return link_up_for(n->link) && !n->cut && s->up && !s->errors &&
+           n->world->sched.now >= s->stalled_until;
+}
+
 void node_leave(struct client *c, bool unclean, bool stays)
 {
     struct node *n = c->node;
@@ -431,6 +444,8 @@ void node_leave(struct client *c, bool unclean, bool stays)
               SLICE_ARG(c->user), SLICE_ARG(c->room->name), unclean ? ", unclean" : "",
               stays ? ", stays" : "");
     c->state = CLIENT_GONE;
+    c->went = world_ms(n->world);
+    c->unheard = stays || !reaches_redis(n, c->room);
     list_remove(&c->of_world);
     if (stays)
         return;
@@ -522,6 +537,8 @@ static void empty_place(struct place *p)
         list_remove(&c->of_place);
         list_remove(&c->of_world);
         c->state = CLIENT_GONE;
+        c->went = world_ms(p->node->world);
+        c->unheard = true;
         if (c->user.p)
             presence_leave(&p->presence, &c->ref, EXIT_CLEAN, 0);
     }

@@ -115,6 +115,8 @@ struct client {
     bool moving;        /* told to reconnect (4200) */
     uint64_t came;      /* ms */
     bool came_calmly;   /* without faults, then */
+    uint64_t went;      /* ms */
+    bool unheard;       /* Redis wasn't told, then */
     struct client *all; /* chain of all there ever were */
 };
 
@@ -217,6 +219,7 @@ void checks_final(struct world *w);
 /** From now on everything is checked as in a run without faults. */
 void checks_calm(struct world *w);
 void checks_removed(struct client *seer, struct slice user);
+void checks_added(struct place *p, struct slice user);
 /** The client is answered now. */
 void checks_answered(const struct client *c);
 /** A receiver has got it. */

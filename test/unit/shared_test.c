@@ -1,160 +1,8 @@
 /* What a home asks of Redis for its channels, by itself: the commands, without a Redis.
  * The whole of it is tested by the simulator (test/sim). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
-#include "presence/presence.h"
-#include "presence/shared.h"
-#include "server/base/xalloc.h"
-
-enum { JOINERS = 40, INFO = 200 * 1024 };
-
-/* A home with one presence channel whose links are up, and the last batch that it sent.
- */
-struct world {
-    struct shared *shared;
-    struct shared_channel *channel;
-    struct presence presence;
-    struct presence_ref refs[JOINERS];
-    char *info;
-    unsigned partition, verifies, ops, joins; /* of the batch */
-    unsigned verified[4];                     /* partitions */
-    unsigned counts;                          /* of the room, in all */
-    enum op_kind kinds[BATCH_OPS];            /* of the batch */
-    size_t bytes;
-    uint64_t random;
-};
-
-static uint64_t random_number(void *context)
-{
-    struct world *w = context;
-
-    return ++w->random << 20;
-}
-
-static void subscribe(void *context, struct shared_channel *c, bool user)
-{
-    (void)context, (void)c, (void)user;
-}
-
-static void unsubscribe(void *context, struct shared_channel *c)
-{
-    (void)context, (void)c;
-}
-
-static void batch(void *context, const struct batch *b)
-{
-    struct world *w = context;
-
-    w->partition = b->partition;
-    w->ops = b->n;
-    w->joins = 0;
-    w->bytes = 0;
-    for (unsigned i = 0; i < b->n; i++) {
-        w->kinds[i] = b->ops[i].kind;
-        w->joins += b->ops[i].kind == OP_JOIN;
-        w->counts += b->ops[i].kind == OP_COUNT && slice_is(b->ops[i].channel, "room");
-        w->bytes += b->ops[i].user.n + b->ops[i].info.n;
-    }
-}
-
-static void verify(void *context, const struct verify *v)
-{
-    struct world *w = context;
-
-    w->partition = v->partition;
-    if (w->verifies < 4)
-        w->verified[w->verifies++] = v->partition;
-}
-
-static const struct shared_pipe pipe = {.random = random_number,
-                                        .subscribe = subscribe,
-                                        .unsubscribe = unsubscribe,
-                                        .batch = batch,
-                                        .verify = verify};
-
-static void opened(void *context, struct shared_channel *c)
-{
-    (void)context, (void)c;
-}
-
-static const struct shared_sink sink = {.opened = opened};
-
-static void changed(void *context, const struct member *m)
-{
-    (void)context, (void)m;
-}
-
-static void decided(void *context, struct presence_ref *ref)
-{
-    (void)context, (void)ref;
-}
-
-static const struct presence_sink told = {changed, changed, decided, decided, NULL};
-
-static void open_life(struct world *w, uint64_t life)
-{
-    static const struct hash_seed seed = {1, 2};
-
-    presence_init(&w->presence, (struct presence_rules){1000, 0}, seed, &told, w);
-    w->channel = shared_open(w->shared, SLICE("app"), SLICE("presence-x"),
-                             &(struct shared_opening){.life = life,
-                                                      .kind = {.counted = true},
-                                                      .presence = &w->presence,
-                                                      .owner = w},
-                             0);
-}
-
-static void begin(struct world *w)
-{
-    static const struct hash_seed seed = {1, 2};
-
-    *w = (struct world){.info = xcalloc(1, INFO)};
-    memset(w->info, '1', INFO);
-    w->shared = shared_alloc(&pipe, &sink, w, seed);
-    shared_renamed(w->shared, 7, 0);
-    shared_link_up(w->shared, 1, 0);
-    shared_ready(w->shared, 7);
-    open_life(w, 1);
-}
-
-static void end(struct world *w)
-{
-    for (unsigned i = 0; i < JOINERS; i++)
-        if (w->refs[i].member || w->refs[i].reference)
-            presence_leave(&w->presence, &w->refs[i], EXIT_CLEAN, 0);
-    shared_close(w->channel, false, 0);
-    presence_fini(&w->presence);
-    shared_free(w->shared);
-    free(w->info);
-}
-
-static void answer_verify(struct world *w)
-{
-    shared_turn_ends(w->shared);
-    assert_int_equal(w->verifies, 1);
-    shared_verified(w->shared, w->partition,
-                    &(struct verify_reply){.status = REPLY_OK, .epoch = 1}, 0);
-}
-
-/* All of the batch was done. */
-static void answer_batch(struct world *w)
-{
-    struct op_reply replies[BATCH_OPS] = {{.at = {1, 1}}};
-
-    for (unsigned i = 0; i < w->ops; i++)
-        replies[i] = (struct op_reply){.result = RESULT_NONE, .at = {1, 1}};
-    w->ops = w->joins = 0;
-    shared_batched(w->shared, w->partition,
-                   &(struct batch_reply){REPLY_OK, 1, replies, BATCH_OPS}, 0);
-    shared_turn_ends(w->shared);
-}
+#include "test/unit/shared_home.h"
 
 /* Redis does nothing else while it carries out a batch, and cuts off whoever has too much
  * of what is published still to read. */
@@ -181,15 +29,6 @@ static void a_batch_is_bounded_by_bytes_too(void **state)
     assert_int_equal(joins, JOINERS);
     assert_in_range(batches, JOINERS / 6, JOINERS);
     end(&w);
-}
-
-static void take(struct world *w, uint64_t seq, const struct replica_member *members,
-                 unsigned n, uint64_t now)
-{
-    replica_restart(&w->presence.replica);
-    presence_page(
-        &w->presence,
-        &(struct op_reply){.at = {seq, seq}, .members = members, .n_members = n}, now);
 }
 
 /* A failover that lost writes: Redis has someone who had left. */
@@ -249,52 +88,6 @@ static void who_is_there_after_everything_was_lost_is_shown_at_once(void **state
     end(&w);
 }
 
-/* The batch was done: u's join, if it is in it, at that version. */
-static void answer_at(struct world *w, uint64_t epoch, struct version at)
-{
-    static uint64_t own[] = {7};
-    const struct replica_member u = {.user = SLICE("u"), .nids = own, .n_nids = 1};
-    struct op_reply replies[BATCH_OPS] = {{.at = at}};
-
-    shared_turn_ends(w->shared);
-    for (unsigned i = 0; i < w->ops; i++) {
-        replies[i] = (struct op_reply){.at = at};
-        if (w->kinds[i] == OP_JOIN)
-            replies[i].result = RESULT_ADDED;
-        else if (w->kinds[i] == OP_SNAPSHOT)
-            replies[i].members = &u, replies[i].n_members = 1;
-    }
-    shared_batched(w->shared, w->partition,
-                   &(struct batch_reply){REPLY_OK, epoch, replies, w->ops}, 0);
-    w->ops = 0;
-    shared_turn_ends(w->shared);
-}
-
-/* counted: its count is through, too. */
-static void begin_subscribed(struct world *w, bool counted)
-{
-    begin(w);
-    answer_verify(w);
-    if (counted)
-        answer_at(w, 1, (struct version){0, 0});
-    shared_subscribed(w->channel, 0);
-}
-
-static void u_comes(struct world *w, struct version at)
-{
-    const struct push push = {
-        .kind = PUSH_ADDED, .at = at, .prev_nonce = 0, .nid = 7, .user = SLICE("u")};
-
-    shared_push(w->channel, &push, 0);
-}
-
-static void new_life(struct world *w, uint64_t life)
-{
-    presence_fini(&w->presence);
-    open_life(w, life);
-    presence_join(&w->presence, &w->refs[0], SLICE("u"), SLICE_NONE);
-}
-
 /* His push was another life's, and doesn't come again. */
 static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state)
 {
@@ -315,17 +108,6 @@ static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state
     end(&w);
 }
 
-static void v_comes_and_goes(struct world *w, unsigned seq)
-{
-    const struct push push = {.kind = seq % 2 ? PUSH_REMOVED : PUSH_ADDED,
-                              .at = {seq, seq},
-                              .prev_nonce = seq - 1,
-                              .nid = 9,
-                              .user = SLICE("v")};
-
-    shared_push(w->channel, &push, 0);
-}
-
 /* Nobody knows any more whether his own push has come, but that of later ones not all
  * have: what lies between them must not come after the answer. */
 static void who_is_back_waits_for_what_his_snapshot_had_in_it(void **state)
@@ -337,7 +119,7 @@ static void who_is_back_waits_for_what_his_snapshot_had_in_it(void **state)
     presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
     answer_at(&w, 1, (struct version){1, 1});
     u_comes(&w, (struct version){1, 1});
-    presence_in_step(&w.presence);
+    presence_version_confirmed(&w.presence);
     v_comes_and_goes(&w, 2);
     presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
     shared_close(w.channel, false, 0);
@@ -423,15 +205,6 @@ static void a_snapshot_that_is_under_way_at_the_hand_back_sets_nothing_back(void
     assert_true(w.presence.replica.live);
     assert_int_equal(w.presence.replica.at.seq, 3);
     end(&w);
-}
-
-static void answer_all_verifies(struct world *w)
-{
-    shared_turn_ends(w->shared);
-    while (w->verifies)
-        shared_verified(w->shared, w->verified[--w->verifies],
-                        &(struct verify_reply){.status = REPLY_OK, .epoch = 1}, 0);
-    shared_turn_ends(w->shared);
 }
 
 /* Another process of this node's name may have left something under it where this one has
