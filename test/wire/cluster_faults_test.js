@@ -11,6 +11,7 @@ const { call } = require('./support/api');
 const { Redis, adapter } = require('./support/redis');
 const { Application, connectAs, inside: entered, hangUp } = require('./support/official');
 const { Cluster, withCluster, eventually, after } = require('./support/cluster');
+const { Gate } = require('../chaos/support/gate');
 
 const ROOM = 'presence-room';
 const ADDED = 'pusher_internal:member_added';
@@ -196,6 +197,27 @@ describe('faults', { concurrency: 6 }, () => {
     t.diagnostic(`views, Redis and the API agree ${Date.now() - began} ms after Redis was there`);
     news(stay, ['+new', '-down', '-early']);
     assert.strictEqual(came.state, 'open');
+  }));
+
+  test('one node cut off until it is taken for dead: who left it meanwhile isn’t shown there again', withCluster({ nodes: 1 }, async (cluster, t) => {
+    const gate = await new Gate(cluster.redis.socket).open();
+    t.after(() => gate.close());
+    const node = await cluster.restart(1, adapter({}, { unix_socket: '', host: '127.0.0.1', port: gate.port }));
+    const [away, leaver, seer] = [await member(cluster, 0, 'away'), await member(cluster, 1, 'leaver'), await member(cluster, 1, 'seer')];
+    await settled(cluster);
+    gate.silence();
+    await eventually(() => assert.match(node.log(), /redis\.degraded/));
+    leaver.leave(ROOM);
+    await eventually(() => news([seer], ['-leaver']));
+    await eventually(() => news([away], ['-leaver', '-seer']), 15000);
+    gate.restore();
+    const since = Date.now();
+    await eventually(() => assert.match(node.log(), /cluster\.nid [^]*cluster\.nid /), 10000);
+    await cluster.agree(ROOM);
+    t.diagnostic(`it has another name, and all agree, after ${Date.now() - since} ms`);
+    await after(8000); // removals wait 6 s
+    news([seer], ['-leaver']);
+    news([away], ['-leaver', '-seer', '+seer']);
   }));
 
   test('CLIENT KILL TYPE pubsub under churn: nothing false, and right again soon', withCluster({ nodes: 2 }, async (cluster, t) => {
