@@ -88,13 +88,15 @@ void checks_removed(struct client *seer, struct slice user)
  * Redis has forgotten it), and maybe hasn't told it since. */
 static bool may_be_held(const struct place *p, const struct client *c)
 {
-    enum { TOLD_MS = 3000, REAPED_MS = 60000 };
+    enum { TOLD_MS = 3000, REAPED_MS = 30000 };
+    const struct world *w = c->world;
     const struct node *n = c->node;
 
-    if (n == p->node || !(c->unheard || c->world->grace || world_loses_data(c->world)))
+    if (n == p->node || !(c->unheard || w->grace || world_loses_data(w)))
         return false;
-    return n->alive ? link_up_for(n->link) < TOLD_MS
-                    : world_ms(c->world) < c->went + REAPED_MS;
+    if (n->alive)
+        return link_up_for(n->link) < TOLD_MS;
+    return world_ms(w) < c->went + REAPED_MS || link_up_for(p->node->link) < REAPED_MS;
 }
 
 /* Another node, which he has left, has yet to tell Redis. */
@@ -125,7 +127,7 @@ void checks_added(struct place *p, struct slice user)
         if (!last || c->went > last->went)
             last = c;
     }
-    if (last && last->node == p->node && !is_held_elsewhere(w, p, user) &&
+    if (last && last->node == p->node && last->was_in && !is_held_elsewhere(w, p, user) &&
         world_ms(w) > last->went + w->grace + LONG_MS)
         world_violation(w, "I3", "node %u shows %.*s in %.*s, who left %u ms ago",
                         p->node->index, SLICE_ARG(user), SLICE_ARG(p->room->name),

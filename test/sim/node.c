@@ -333,6 +333,7 @@ static void answer(struct place *p, struct client *c)
     struct ids ids = {.place = p};
 
     c->state = CLIENT_IN;
+    c->was_in = true;
     world_log(p->node->world, "node %u: client %u is in", p->node->index, c->id);
     p->node->world->admissions++;
     checks_answered(c);

@@ -117,6 +117,7 @@ struct client {
     bool came_calmly;   /* without faults, then */
     uint64_t went;      /* ms */
     bool unheard;       /* Redis wasn't told, then */
+    bool was_in;        /* else its coming and going may be told late, at once */
     struct client *all; /* chain of all there ever were */
 };
 
