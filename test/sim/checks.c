@@ -99,14 +99,15 @@ static bool may_be_held(const struct place *p, const struct client *c)
     return world_ms(w) < c->went + REAPED_MS || link_up_for(p->node->link) < REAPED_MS;
 }
 
-/* Another node, which he has left, has yet to tell Redis. */
+/* Another node, which he has left, has yet to tell Redis; or a dead one's join came after
+ * Redis had lost what would have refused it. */
 static bool is_held_elsewhere(struct world *w, const struct place *p, struct slice user)
 {
     const struct fake_channel *f = channel_of(w, p->room);
     const struct fake_member *m = f ? fake_member_of(f, user) : NULL;
 
-    for (unsigned i = 0; m && i < w->n_nodes; i++) {
-        if (w->nodes[i] != p->node && fake_member_has(m, w->nodes[i]->nid))
+    for (unsigned i = 0; m && i < m->n_refs; i++) {
+        if (m->refs[i].nid != p->node->nid)
             return true;
     }
     return false;

@@ -159,7 +159,7 @@ static void on_added(void *context, const struct member *m)
     }
     if (seen)
         checks_added(p, m->id);
-    if (p->room->kind == ROOM_PRESENCE && world_keeps_limits(w) &&
+    if (seen && p->room->kind == ROOM_PRESENCE && world_keeps_limits(w) &&
         world_is_faultless(w) && w->limit && p->presence.view.n > w->limit)
         world_violation(w, "I6", "a view of %u at %.*s", p->presence.view.n,
                         SLICE_ARG(p->room->name));
