@@ -215,18 +215,22 @@ void presence_push(struct presence *p, const struct push *push, uint64_t now)
         now_whole(p);
 }
 
-/* Redis has of this node what it no longer wants: it is about to say so again. */
-static bool is_stale(struct presence *p, const struct member *m)
+/* Redis has of this node what it has given up meanwhile, and is about to say so. Without
+ * an interruption it shows the moment of the snapshot all the same: the leave, which is
+ * on its way, has its place in the channel's one order. */
+static bool is_given_up(struct presence *p, const struct member *m, uint64_t now)
 {
     const struct reference *r;
 
+    if (now >= p->hold_until || presence_ablated(p, ABLATE_LEFT))
+        return false;
     if (m->sockets || presence_in_grace(m) || !member_has_nid(m, presence_own_nid(p)))
         return false;
     r = reference_find(p->shared, m->id);
     return !r || !r->wanted;
 }
 
-static void take(struct presence *p, const struct replica_member *from)
+static void take(struct presence *p, const struct replica_member *from, uint64_t now)
 {
     struct member *m = member_for(p, from->user, from->info);
 
@@ -236,7 +240,7 @@ static void take(struct presence *p, const struct replica_member *from)
     m->doubted = p->doubting && !member_shown(m);
     for (unsigned i = 0; i < from->n_nids; i++)
         member_add_nid(m, from->nids[i]);
-    if (!member_shown(m) && is_stale(p, m) && !presence_ablated(p, ABLATE_LEFT))
+    if (!member_shown(m) && is_given_up(p, m, now))
         m->left = true;
 }
 
@@ -279,7 +283,7 @@ void presence_page(struct presence *p, const struct op_reply *page, uint64_t now
     if (presence_ablated(p, ABLATE_READ))
         r->read = 0;
     for (unsigned i = 0; i < page->n_members; i++)
-        take(p, &page->members[i]);
+        take(p, &page->members[i], now);
     r->cursor = page->cursor;
     if (page->cursor) {
         shared_next_page(p->shared);

@@ -84,19 +84,22 @@ void checks_removed(struct client *seer, struct slice user)
     }
 }
 
-/* He left another node when it couldn't tell Redis (or couldn't once grace was over, or
- * Redis has forgotten it), and maybe hasn't told it since. */
+/* He left another node, which may have told Redis late (it was cut off, or that waited
+ * for grace, or Redis has forgotten it), or not yet; or this node may have heard it late.
+ */
 static bool may_be_held(const struct place *p, const struct client *c)
 {
-    enum { TOLD_MS = 3000, REAPED_MS = 30000 };
+    enum { TOLD_MS = 3000, LATE_MS = 15000, UNHEARD_MS = 60000, REAPED_MS = 30000 };
     const struct world *w = c->world;
     const struct node *n = c->node;
+    bool unheard = c->unheard || w->grace || world_loses_data(w);
 
-    if (n == p->node || !(c->unheard || w->grace || world_loses_data(w)))
+    if (n == p->node)
         return false;
-    if (n->alive)
-        return link_up_for(n->link) < TOLD_MS;
-    return world_ms(w) < c->went + REAPED_MS || link_up_for(p->node->link) < REAPED_MS;
+    if (world_ms(w) < c->went + (unheard ? UNHEARD_MS : LATE_MS))
+        return true;
+    return unheard && (n->alive ? link_up_for(n->link) < TOLD_MS
+                                : link_up_for(p->node->link) < REAPED_MS);
 }
 
 /* Another node, which he has left, has yet to tell Redis; or a dead one's join came after

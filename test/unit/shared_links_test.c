@@ -72,11 +72,24 @@ static void what_this_node_has_given_up_is_not_shown_again(void **state)
 
     (void)state;
     begin_subscribed(&w, true);
+    presence_hold(&w.presence, 6000);
     take(&w, 5, &(struct replica_member){SLICE("u"), SLICE_NONE, own, 1}, 1, 0);
     assert_int_equal(w.added, 0);
     presence_push(&w.presence, &gone, 0);
     assert_int_equal(w.removed, 0);
     assert_true(w.presence.replica.live);
+    end(&w);
+}
+
+/* The leave is on its way: he is in by the channel's one order, and then not. */
+static void who_has_just_left_is_in_a_snapshot_of_before(void **state)
+{
+    struct world w;
+
+    (void)state;
+    begin_subscribed(&w, true);
+    take(&w, 5, &(struct replica_member){SLICE("u"), SLICE_NONE, own, 1}, 1, 0);
+    assert_int_equal(w.added, 1);
     end(&w);
 }
 
@@ -226,6 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_left_meanwhile_is_not_shown_under_a_new_name),
         cmocka_unit_test(what_this_node_has_given_up_is_not_shown_again),
+        cmocka_unit_test(who_has_just_left_is_in_a_snapshot_of_before),
         cmocka_unit_test(who_waits_where_a_push_was_lost_is_let_in_by_the_next),
         cmocka_unit_test(who_waits_for_a_push_of_others_is_looked_at_soon),
         cmocka_unit_test(who_returns_waits_for_what_is_on_its_way_on_new_links_too),
