@@ -29,8 +29,8 @@ static void deliver(struct shared_channel *c, struct shared_event *e)
     c->shared->sink->published(c->shared->context, c, e);
 }
 
-/* Other nodes may have missed it, unless these links, which live, have sent it, and only
- * nobody is left here to hear it. */
+/* Other nodes may have missed it. They haven't where these links, which live, have sent
+ * it and it comes out early only because nobody is left here to wait for its echo. */
 static bool is_unconfirmed(const struct shared_channel *c, const struct shared_event *e)
 {
     return c->life || !e->generation || e->generation != c->shared->generation;

@@ -13,7 +13,10 @@ enum {
     CALM_MS = 15000,  /* I3, after the last fault */
     CALM_QUICK = 600, /* I3, without faults */
     CALM_ROTATION = 38000,
-    CLONE_MS = 5000,  /* longer, where a node was copied */
+    /* Longer, where a node was copied: what that left under its name is found by a sweep,
+     * 8 s after the links are there; the node takes another name then, and the one it had
+     * is judged 8 s later. */
+    CLONE_MS = 5000,
     AFTER_MS = 15000, /* once more, when all has healed */
 };
 
@@ -190,8 +193,6 @@ static bool needs_rotation(const struct world *w)
            (w->faults & 1u << FAULT_FLUSH && w->n_shards > 1);
 }
 
-/* What a copy of a node left under its name is found by a sweep, 8 s after the links are
- * there; the node takes another name then, and the one it had is judged 8 s later. */
 static void run_to_check(struct world *w)
 {
     uint64_t wait = CALM_MS;

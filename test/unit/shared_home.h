@@ -240,6 +240,18 @@ static inline void u_comes(struct world *w, struct version at)
     shared_push(w->channel, &push, 0);
 }
 
+/* u is in, at version 1, and his push has come: nothing of that is news. */
+static inline void begin_with_u(struct world *w, bool counted)
+{
+    begin_subscribed(w, counted);
+    presence_join(&w->presence, &w->refs[0], SLICE("u"), SLICE_NONE);
+    answer_at(w, 1, (struct version){1, 1});
+    assert_null(w->refs[0].member); /* before his push */
+    u_comes(w, (struct version){1, 1});
+    assert_non_null(w->refs[0].member);
+    w->added = w->removed = 0;
+}
+
 static inline void new_life(struct world *w, uint64_t life)
 {
     presence_fini(&w->presence);

@@ -15,17 +15,6 @@ static void page(struct world *w, uint64_t seq, const char *user, uint64_t *nid,
                   0);
 }
 
-/* u is in, at version 1, and his push has come. */
-static void begin_with_u(struct world *w)
-{
-    begin_subscribed(w, true);
-    presence_join(&w->presence, &w->refs[0], SLICE("u"), SLICE_NONE);
-    answer_at(w, 1, (struct version){1, 1});
-    u_comes(w, (struct version){1, 1});
-    assert_non_null(w->refs[0].member);
-    w->added = w->removed = 0;
-}
-
 static void u_leaves_and_returns(struct world *w)
 {
     presence_leave(&w->presence, &w->refs[0], EXIT_CLEAN, 0);
@@ -38,7 +27,7 @@ static void who_left_meanwhile_is_not_shown_under_a_new_name(void **state)
     struct world w;
 
     (void)state;
-    begin_with_u(&w);
+    begin_with_u(&w, true);
     v_comes_and_goes(&w, 2); /* and stays */
     shared_degraded(w.shared, true, 2000);
     shared_link_down(w.shared);
@@ -98,7 +87,7 @@ static void who_waits_where_a_push_was_lost_is_let_in_by_the_next(void **state)
     struct world w;
 
     (void)state;
-    begin_with_u(&w);
+    begin_with_u(&w, true);
     replica_restart(&w.presence.replica);
     page(&w, 4, "u", own, 0);
     u_leaves_and_returns(&w);
@@ -114,7 +103,7 @@ static void who_waits_for_a_push_of_others_is_looked_at_soon(void **state)
     struct world w;
 
     (void)state;
-    begin_with_u(&w);
+    begin_with_u(&w, true);
     replica_restart(&w.presence.replica);
     page(&w, 4, "u", own, 0);
     assert_true(w.channel->check_at > 2000);
@@ -133,7 +122,7 @@ static void who_returns_waits_for_what_is_on_its_way_on_new_links_too(void **sta
     struct world w;
 
     (void)state;
-    begin_with_u(&w);
+    begin_with_u(&w, true);
     shared_link_up(w.shared, 2, 1000);
     shared_subscribed(w.channel, 1001);
     shared_version(w.channel, (struct version){1, 1}, 1002);
@@ -147,15 +136,21 @@ static void who_returns_waits_for_what_is_on_its_way_on_new_links_too(void **sta
     end(&w);
 }
 
+/* Its snapshot's second page is ahead of the first. */
+static void begin_ahead(struct world *w)
+{
+    begin_subscribed(w, true);
+    page(w, 6, "a", other, 5);
+    page(w, 7, "b", other, 0);
+}
+
 /* The pages are those of several moments, until the pushes have made up for it. */
 static void a_snapshot_in_pages_is_shown_when_it_is_whole(void **state)
 {
     struct world w;
 
     (void)state;
-    begin_subscribed(&w, true);
-    page(&w, 6, "a", other, 5);
-    page(&w, 7, "b", other, 0);
+    begin_ahead(&w);
     assert_true(w.presence.replica.live);
     assert_int_equal(w.known, 0);
     v_comes_and_goes(&w, 7);
@@ -169,9 +164,7 @@ static void a_snapshot_that_is_ahead_of_its_version_is_not_in_step(void **state)
     struct world w;
 
     (void)state;
-    begin_subscribed(&w, true);
-    page(&w, 6, "a", other, 5);
-    page(&w, 7, "b", other, 0);
+    begin_ahead(&w);
     shared_link_up(w.shared, 2, 1000);
     shared_subscribed(w.channel, 1001);
     shared_version(w.channel, (struct version){6, 6}, 1002);

@@ -94,12 +94,7 @@ static void who_is_back_before_his_leave_was_sent_is_let_in_at_once(void **state
     struct world w;
 
     (void)state;
-    begin_subscribed(&w, false);
-    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
-    answer_at(&w, 1, (struct version){1, 1});
-    assert_null(w.refs[0].member); /* before his push */
-    u_comes(&w, (struct version){1, 1});
-    assert_non_null(w.refs[0].member);
+    begin_with_u(&w, false);
     presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
     shared_close(w.channel, false, 0);
     new_life(&w, 2);
@@ -115,10 +110,7 @@ static void who_is_back_waits_for_what_his_snapshot_had_in_it(void **state)
     struct world w;
 
     (void)state;
-    begin_subscribed(&w, false);
-    presence_join(&w.presence, &w.refs[0], SLICE("u"), SLICE_NONE);
-    answer_at(&w, 1, (struct version){1, 1});
-    u_comes(&w, (struct version){1, 1});
+    begin_with_u(&w, false);
     presence_version_confirmed(&w.presence);
     v_comes_and_goes(&w, 2);
     presence_leave(&w.presence, &w.refs[0], EXIT_CLEAN, 0);
