@@ -113,7 +113,7 @@ static void take_data(struct command *c, const struct verb *v, struct json_value
     }
     for (size_t i = 0; i < v->n_fields; i++) {
         if (!take_field(c, &v->fields[i], want[i].value))
-            return;
+            break;
     }
     if (!c->auth.n)
         c->auth = SLICE_NONE;

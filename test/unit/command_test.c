@@ -79,6 +79,23 @@ static void an_empty_null_or_missing_auth_is_absent(void **state)
     }
 }
 
+static void an_empty_auth_is_absent_in_a_malformed_command_too(void **state)
+{
+    static const char *const text[] = {
+        "{\"event\":\"pusher:signin\",\"data\":{\"auth\":\"\"}}",
+        "{\"event\":\"pusher:subscribe\",\"data\":{\"channel\":\"a\",\"auth\":\"\","
+        "\"channel_data\":{}}}"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(text); i++) {
+        struct command c;
+
+        parse_as(&c, text[i], COMMAND_MALFORMED);
+        assert_slice(c.auth, NULL);
+        command_fini(&c);
+    }
+}
+
 static void an_empty_channel_data_is_present(void **state)
 {
     struct command c;
@@ -349,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_subscribe_is_read),
         cmocka_unit_test(an_empty_null_or_missing_auth_is_absent),
+        cmocka_unit_test(an_empty_auth_is_absent_in_a_malformed_command_too),
         cmocka_unit_test(an_empty_channel_data_is_present),
         cmocka_unit_test(the_signed_bytes_are_unescaped_and_nothing_else),
         cmocka_unit_test(data_that_is_encoded_twice_is_accepted),
