@@ -174,19 +174,26 @@ static bool had_already(struct adapter_channel *c, const struct redis_event *e)
     return false;
 }
 
-static void take_event(struct seat *s, struct shared_channel *c,
-                       const struct redis_event *e)
+/* In its place among the channel's; one of this node's was delivered, or is now. */
+static void in_turn(struct seat *s, struct shared_channel *c, const struct redis_event *e,
+                    bool had)
 {
-    bool had = had_already(shared_owner(c), e);
     bool late;
 
-    if (e->terminate && !shared_is_user(c))
-        return;
     if (shared_echo(c, e->nid, e->number))
         return;
     late = shared_is_late(c, e->number) && !e->terminate;
     if (shared_life(c) && !had && !late)
         foreign(s, c, e);
+}
+
+static void take_event(struct seat *s, struct shared_channel *c,
+                       const struct redis_event *e)
+{
+    bool had = had_already(shared_owner(c), e);
+
+    if (!e->terminate || shared_is_user(c))
+        in_turn(s, c, e, had);
 }
 
 static void take_count(struct seat *s, const struct shared_channel *c,
@@ -281,7 +288,7 @@ static void take_kept(struct seat *s, const struct incoming *in)
     if (kept.message.p && m.kind == MESSAGE_EVENT && kept.number > owner->kept_number) {
         owner->kept_number = kept.number;
         if (shared_opened(c)) {
-            foreign(s, c, &m.event);
+            in_turn(s, c, &m.event, false);
         } else {
             forget_kept(owner);
             owner->kept = (struct adapter_kept){frame_text(m.event.text), kept.ttl_ms};

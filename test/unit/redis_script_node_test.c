@@ -170,30 +170,51 @@ static struct redis_kept kept(struct scripts *s)
     return out;
 }
 
+static uint64_t number_of_next(struct scripts *s, const char *text)
+{
+    struct redis_message m;
+
+    keep(s, text, 30000);
+    m = hear(s);
+    assert_true(slice_is(m.event.text, text) && m.event.number == 5);
+    return m.event.kept;
+}
+
 static void a_kept_event_is_published_with_its_number(void **state)
 {
     struct scripts *s = *state;
     struct redis_message m;
     struct redis_kept k = kept(s);
+    uint64_t one, two;
 
     assert_true(!k.message.p && !k.number);
-    keep(s, "one", 30000);
-    m = hear(s);
-    assert_int_equal(m.event.kept, 1);
-    assert_true(slice_is(m.event.text, "one") && m.event.number == 5);
+    one = number_of_next(s, "one");
     keep(s, "two", 150);
-    assert_int_equal(hear(s).event.kept, 2);
+    two = hear(s).event.kept;
+    assert_true(two > one);
     k = kept(s);
     assert_in_range(k.ttl_ms, 1, 150);
-    assert_int_equal(k.number, 2);
+    assert_int_equal(k.number, two);
     assert_null(redis_message_decode(k.message, &m));
-    assert_true(m.event.kept == 2 && slice_is(m.event.text, "two"));
+    assert_true(m.event.kept == two && slice_is(m.event.text, "two"));
     assert_true(slice_is(m.event.data, "1") && m.event.keep == 30);
     usleep(200000);
     k = kept(s);
-    assert_true(!k.message.p && k.number == 2); /* the number isn't used again */
-    keep(s, "three", 1000);
-    assert_int_equal(hear(s).event.kept, 3);
+    assert_true(!k.message.p && k.number == two); /* the number isn't used again */
+    assert_true(number_of_next(s, "three") > two);
+}
+
+static void kept_numbers_grow_though_the_last_is_lost_or_the_clock_set_back(void **state)
+{
+    struct scripts *s = *state;
+    uint64_t last = number_of_next(s, "one");
+
+    ask(s, "DEL", "i:app:presence-r", "");
+    assert_true(number_of_next(s, "two") > last);
+    ask(s, "SET", "i:app:presence-r", "1");
+    assert_true(number_of_next(s, "three") > last);
+    ask(s, "SET", "i:app:presence-r", "9007199254740000");
+    assert_int_equal(number_of_next(s, "four"), 9007199254740001);
 }
 
 /* Questions. */
@@ -273,6 +294,7 @@ int main(void)
         SCRIPTS_TEST(a_reaped_node_leaves_nothing_but_its_fence),
         SCRIPTS_TEST(a_reap_goes_by_pages_of_500_changes),
         SCRIPTS_TEST(a_kept_event_is_published_with_its_number),
+        SCRIPTS_TEST(kept_numbers_grow_though_the_last_is_lost_or_the_clock_set_back),
         SCRIPTS_TEST(a_lookup_answers_for_one_channel_or_a_prefix),
         SCRIPTS_TEST(a_long_list_of_channels_comes_in_pages),
     };
