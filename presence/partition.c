@@ -55,7 +55,7 @@ static unsigned limit_of(const struct reference *r)
 /* A reference whose leave was sent isn't held, whatever comes (rule 2). */
 static struct op take_reference(struct partition *p, struct reference *r)
 {
-    enum op_kind kind = r->wanted ? OP_JOIN : OP_LEAVE;
+    enum op_kind kind = r->wanted && !r->renew ? OP_JOIN : OP_LEAVE;
     struct op op = op_of(kind, r->channel);
 
     list_remove(&r->dirty);
@@ -64,8 +64,9 @@ static struct op take_reference(struct partition *p, struct reference *r)
     op.user = r->user;
     op.hash = r->hash;
     op.unclean = r->unclean;
-    r->pushed = r->wanted;
-    if (r->wanted) {
+    r->pushed = kind == OP_JOIN;
+    if (kind == OP_JOIN) {
+        reference_as_shown(r);
         op.info = r->info;
         op.max = limit_of(r);
     } else {

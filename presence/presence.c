@@ -77,6 +77,7 @@ static void drop_if_nothing(struct presence *p, struct member *m)
 static void hide(struct presence *p, struct member *m)
 {
     list_remove(&m->held);
+    m->removed = false;
     m->left = member_has_nid(m, presence_own_nid(p));
     p->sink->removed(p->context, m);
     roster_hide(&p->view, m);
@@ -105,6 +106,26 @@ void presence_update(struct presence *p, struct member *m, uint64_t now)
         list_remove(&m->held); /* it was doubted, and has gone */
     }
     drop_if_nothing(p, m);
+}
+
+void presence_renew(struct presence *p, struct member *m, struct slice info)
+{
+    const struct reference *r;
+
+    if (!m->redis_info && roster_has_info(&p->view, m, info))
+        return;
+    r = reference_find(p->shared, m->id);
+    if (r && r->renew) { /* of the stay before: Redis is about to be told */
+        member_redis_info(m, info);
+        return;
+    }
+    if (m->removed && member_shown(m) && !m->sockets && !presence_in_grace(m)) {
+        m->removed = false;
+        list_remove(&m->held);
+        p->sink->removed(p->context, m);
+        roster_hide(&p->view, m);
+    }
+    roster_set_info(&p->view, m, info);
 }
 
 /* Walks those that are shown, those that are due, all that there are. */
@@ -159,6 +180,8 @@ static void join_here(struct presence *p, struct presence_ref *ref, struct slice
     }
     if (p->shared)
         reference_want(p->shared, user_id, info);
+    if (m && !member_shown(m)) /* what it had was another stay's */
+        roster_show_info(&p->view, m, info);
     admit(p, ref, m ? m : roster_add(&p->view, user_id, info));
 }
 
@@ -186,7 +209,7 @@ static bool is_through(const struct presence *p, const struct reference *r,
 {
     const struct replica *replica = &p->replica;
 
-    if (r->state != KNOWN_HELD || !r->wanted || !replica->live)
+    if (r->state != KNOWN_HELD || r->renew || !r->wanted || !replica->live)
         return false;
     if (presence_ablated(p, ABLATE_JOIN_SEQ))
         return true;

@@ -18,6 +18,10 @@ bool presence_in_grace(const struct member *m);
 /** Says what has changed about the member, and frees it if nothing is left of it. */
 void presence_update(struct presence *p, struct member *m, uint64_t now);
 void presence_update_all(struct presence *p, uint64_t now);
+/** The user has come with that info, as Redis says. If it is another one, and his removal
+ * was held back, clients are told that he has gone; else only later joiners see it. To be
+ * updated. */
+void presence_renew(struct presence *p, struct member *m, struct slice info);
 /** Lets in who waits for the reference, if its join is through. */
 void presence_let_in(struct presence *p, struct reference *r);
 /** Its join's push ought to come soon; if not, the version is looked at. */

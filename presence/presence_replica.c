@@ -27,16 +27,24 @@ static struct member *change(struct presence *p, const struct push *push)
     case PUSH_ADDED:
     case PUSH_REF:
         m = member_for(p, push->user, push->info);
+        if (push->kind == PUSH_ADDED)
+            presence_renew(p, m, push->info);
+        else if (push->nid == presence_own_nid(p))
+            roster_as_redis(&p->view, m);
         member_add_nid(m, push->nid);
-        m->doubted = false;
+        m->doubted = m->removed = false;
         return m;
     case PUSH_UNREF:
     case PUSH_REMOVED:
         m = roster_find(&p->view, push->user);
-        if (m && push->kind == PUSH_REMOVED)
+        if (m && push->kind == PUSH_REMOVED) {
             m->n_nids = 0;
-        else if (m)
+            m->removed = member_shown(m);
+        } else if (m) {
+            if (push->nid == presence_own_nid(p))
+                roster_as_redis(&p->view, m);
             member_drop_nid(m, push->nid);
+        }
         if (m && !member_has_nid(m, presence_own_nid(p)))
             m->left = false;
         return m;
@@ -190,6 +198,15 @@ static void apply(struct presence *p, const struct push *push, uint64_t now)
         presence_update(p, m, now);
 }
 
+/* Another node holds him, too, whom nobody held: so this one had taken back too much (its
+ * name was given up), and doesn't know his info. */
+static bool is_unfounded(const struct presence *p, const struct push *push)
+{
+    const struct member *m = roster_find(&p->view, push->user);
+
+    return push->kind == PUSH_REF && !(m && m->n_nids);
+}
+
 void presence_push(struct presence *p, const struct push *push, uint64_t now)
 {
     struct replica *r = &p->replica;
@@ -208,6 +225,10 @@ void presence_push(struct presence *p, const struct push *push, uint64_t now)
         resync(p, now);
         return;
     case REPLICA_APPLY:
+        if (is_unfounded(p, push)) {
+            resync(p, now);
+            return;
+        }
         apply(p, push, now);
         break;
     }
@@ -234,9 +255,11 @@ static void take(struct presence *p, const struct replica_member *from, uint64_t
 {
     struct member *m = member_for(p, from->user, from->info);
 
+    presence_renew(p, m, from->info);
     if (m->mark != p->replica.mark)
         m->n_nids = 0;
     m->mark = p->replica.mark;
+    m->removed &= from->n_nids == 0;
     m->doubted = p->doubting && !member_shown(m);
     for (unsigned i = 0; i < from->n_nids; i++)
         member_add_nid(m, from->nids[i]);

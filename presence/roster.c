@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/json_scan.h"
 #include "server/base/xalloc.h"
 
 void roster_init(struct roster *r, struct hash_seed seed)
@@ -22,6 +23,8 @@ static void free_member(struct hmap_node *node, void *context)
     struct member *m = CONTAINER_OF(node, struct member, by_id);
 
     (void)context;
+    free(m->new_info);
+    free(m->redis_info);
     free(m->nids);
     free(m);
 }
@@ -60,6 +63,18 @@ static struct slice keep(char **at, struct slice s)
     return kept;
 }
 
+static struct slice raw_of(struct slice info)
+{
+    return info.p ? info : SLICE("null");
+}
+
+static uint64_t info_hash(const struct roster *r, struct slice info)
+{
+    struct slice raw = raw_of(info);
+
+    return hash_bytes(r->seed, raw.p, raw.n);
+}
+
 struct member *roster_add(struct roster *r, struct slice user_id, struct slice info)
 {
     struct buf id_piece = BUF_INIT, info_piece = BUF_INIT;
@@ -75,6 +90,9 @@ struct member *roster_add(struct roster *r, struct slice user_id, struct slice i
     m->piece.info = keep(&at, buf_slice(&info_piece));
     buf_fini(&id_piece);
     buf_fini(&info_piece);
+    m->info_hash = info_hash(r, info);
+    m->new_info = m->redis_info = NULL;
+    m->removed = false;
     m->sockets = 0;
     m->n_nids = 0;
     m->nids = NULL;
@@ -86,6 +104,83 @@ struct member *roster_add(struct roster *r, struct slice user_id, struct slice i
     list_init(&m->order);
     hmap_insert(&r->by_id, &m->by_id, hash_of(r, m->id));
     return m;
+}
+
+bool roster_has_info(const struct roster *r, const struct member *m, struct slice info)
+{
+    return m->info_hash == info_hash(r, info);
+}
+
+bool roster_redis_has_info(const struct roster *r, const struct member *m,
+                           struct slice info)
+{
+    return m->redis_info ? slice_eq(slice_of(m->redis_info), raw_of(info))
+                         : roster_has_info(r, m, info);
+}
+
+static void replace_info(struct roster *r, struct member *m, struct slice info)
+{
+    struct buf piece = BUF_INIT;
+
+    encode_info_piece(&piece, info);
+    free(m->new_info);
+    m->new_info = xmemdup0(piece.p, piece.n);
+    m->piece.info = (struct slice){m->new_info, piece.n};
+    m->info_hash = info_hash(r, info);
+    if (member_shown(m))
+        r->version++; /* a snapshot that was made isn't right any more */
+    buf_fini(&piece);
+}
+
+void member_redis_info(struct member *m, struct slice info)
+{
+    struct slice raw = raw_of(info);
+
+    free(m->redis_info);
+    m->redis_info = xmemdup0(raw.p, raw.n);
+}
+
+void roster_set_info(struct roster *r, struct member *m, struct slice info)
+{
+    free(m->redis_info);
+    m->redis_info = NULL;
+    if (!roster_has_info(r, m, info))
+        replace_info(r, m, info);
+}
+
+void roster_show_info(struct roster *r, struct member *m, struct slice info)
+{
+    struct buf before = BUF_INIT;
+
+    if (roster_has_info(r, m, info))
+        return;
+    if (!m->redis_info) {
+        member_info(m, &before);
+        member_redis_info(m, buf_slice(&before));
+        buf_fini(&before);
+    }
+    replace_info(r, m, info);
+}
+
+void roster_as_redis(struct roster *r, struct member *m)
+{
+    char *info = m->redis_info;
+
+    m->redis_info = NULL;
+    if (info)
+        roster_set_info(r, m, slice_of(info));
+    free(info);
+}
+
+void member_info(const struct member *m, struct buf *out)
+{
+    struct buf string = BUF_INIT;
+
+    buf_add_char(&string, '"');
+    buf_add(&string, m->piece.info.p, m->piece.info.n);
+    buf_add_char(&string, '"');
+    json_unescape(out, buf_slice(&string));
+    buf_fini(&string);
 }
 
 bool member_shown(const struct member *m)
@@ -114,6 +209,8 @@ void roster_drop(struct roster *r, struct member *m)
     assert(!member_shown(m));
     hmap_remove(&r->by_id, &m->by_id);
     list_remove(&m->held);
+    free(m->new_info);
+    free(m->redis_info);
     free(m->nids);
     free(m);
 }

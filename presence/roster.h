@@ -26,12 +26,16 @@ struct member {
     unsigned n_nids;   /* the nodes that hold it, by the replica; 0 on a node by itself */
     uint64_t *nids;
     unsigned mark; /* the last snapshot that had it */
+    bool removed;  /* by a push, and still shown: removals are held back */
     bool doubted;  /* found by a snapshot of an older history, and by nothing else */
     bool left; /* shown as gone while Redis was silent: this node's reference is void */
     uint64_t keep_until; /* ms: an unclean disconnect keeps the user until then; 0 none */
     struct slice id;     /* the user id */
     struct member_piece piece; /* id and info, escaped for the inside of `data` */
-    char bytes[];              /* what the slices point into */
+    uint64_t info_hash;        /* of the info as it came */
+    char *new_info;            /* what piece.info points into; NULL: bytes */
+    char *redis_info; /* raw JSON, what Redis has; NULL: the same, as far as we know */
+    char bytes[];     /* what the slices point into */
 };
 
 struct roster {
@@ -50,6 +54,21 @@ struct member *roster_find(const struct roster *r, struct slice user_id);
 /** Adds a user that is not there (copies both slices; info absent: null), without a
  * socket and not shown. */
 struct member *roster_add(struct roster *r, struct slice user_id, struct slice info);
+/** The info (raw JSON, absent: null) is the one that it has. */
+bool roster_has_info(const struct roster *r, const struct member *m, struct slice info);
+/** It is the one that Redis has, as far as we know. */
+bool roster_redis_has_info(const struct roster *r, const struct member *m,
+                           struct slice info);
+/** The member has that one from now on. */
+void roster_set_info(struct roster *r, struct member *m, struct slice info);
+/** The same, though Redis has another one until it is told. */
+void roster_show_info(struct roster *r, struct member *m, struct slice info);
+/** Redis has that one, which isn't shown yet. */
+void member_redis_info(struct member *m, struct slice info);
+/** Shows what Redis has. */
+void roster_as_redis(struct roster *r, struct member *m);
+/** Appends it, raw JSON. */
+void member_info(const struct member *m, struct buf *out);
 /** Whether clients have been told of it. */
 bool member_shown(const struct member *m);
 /** Makes it the last of the view. It must not be shown yet. */

@@ -14,6 +14,7 @@ enum shared_ablation {
     ABLATE_ECHO = 32,     /* echoes of what was delivered directly are delivered again */
     ABLATE_READ = 64,     /* a joiner doesn't wait for all that his snapshot had in it */
     ABLATE_LEFT = 128,    /* a name that was given up may bring back who left meanwhile */
+    ABLATE_RENEW = 256,   /* Redis may keep an earlier stay's info */
 };
 
 void shared_set_ablation(struct shared *s, unsigned flags);

@@ -25,6 +25,7 @@ struct reference {
     bool wanted;
     bool in_flight;    /* an operation of the batch under way is about it */
     bool unclean;      /* how it was given up */
+    bool renew;        /* wanted with another info than Redis has: leaves, then joins */
     unsigned listed;   /* the last list that had it */
     uint64_t join_seq; /* the version that its join names; 0: in step by other means */
     bool pushed;       /* the join's push comes, or has come: it is to be waited for */
@@ -143,9 +144,13 @@ struct shared {
 
 /* References (shared_reference.c). */
 
-/** Wants the user from now on; finds or makes. max is asked when the join is sent. */
+/** Wants the user from now on; finds or makes. max is asked when the join is sent. Where
+ * Redis has the user from an earlier stay with another info, that one ends first. */
 struct reference *reference_want(struct shared_channel *c, struct slice user,
                                  struct slice info);
+/** To be called when its join is sent: who is in here (Redis has lost him) is asserted
+ * with the info that he is shown with, which another node's may have been. */
+void reference_as_shown(struct reference *r);
 /** Doesn't any more; frees it once Redis has forgotten it too. */
 void reference_unwant(struct reference *r, bool unclean);
 struct reference *reference_find(struct shared_channel *c, struct slice user);

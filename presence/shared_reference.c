@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "presence/presence.h"
+#include "presence/shared_ablation.h"
 #include "presence/shared_channel.h"
 #include "server/base/xalloc.h"
 
@@ -62,7 +63,7 @@ static void drop(struct reference *r)
 
 void reference_settle(struct reference *r)
 {
-    bool needed = r->wanted ? r->state != KNOWN_HELD : r->state != KNOWN_NOT;
+    bool needed = r->wanted ? r->state != KNOWN_HELD || r->renew : r->state != KNOWN_NOT;
 
     if (r->in_flight)
         return;
@@ -78,6 +79,44 @@ void reference_settle(struct reference *r)
     }
 }
 
+static struct member *member_of(const struct reference *r)
+{
+    const struct presence *p = r->channel->presence;
+
+    return p ? roster_find(&p->view, r->user) : NULL;
+}
+
+static bool is_here(const struct member *m)
+{
+    return m->sockets || m->keep_until;
+}
+
+/* Only this node has had the user until now, and with another info. */
+static bool has_other_info(const struct reference *r, struct slice info)
+{
+    const struct shared_channel *c = r->channel;
+    const struct member *m = member_of(r);
+
+    if ((r->state == KNOWN_NOT && !r->in_flight) || c->shared->ablation & ABLATE_RENEW)
+        return false;
+    if (m && m->n_nids)
+        return !is_here(m) && m->n_nids == 1 && member_has_nid(m, c->shared->nid) &&
+               !roster_redis_has_info(&c->presence->view, m, info);
+    return !slice_eq(r->info, info);
+}
+
+void reference_as_shown(struct reference *r)
+{
+    const struct member *m = member_of(r);
+    struct buf info = BUF_INIT;
+
+    if (!m || !is_here(m) || roster_has_info(&r->channel->presence->view, m, r->info))
+        return;
+    member_info(m, &info);
+    set_info(r, buf_slice(&info));
+    buf_fini(&info);
+}
+
 struct reference *reference_want(struct shared_channel *c, struct slice user,
                                  struct slice info)
 {
@@ -85,8 +124,10 @@ struct reference *reference_want(struct shared_channel *c, struct slice user,
 
     if (!r)
         r = make(c, user);
-    if (!r->wanted)
+    if (!r->wanted) {
+        r->renew = has_other_info(r, info);
         set_info(r, info);
+    }
     r->wanted = true;
     shared_hear_user(c);
     reference_settle(r);
@@ -102,7 +143,7 @@ struct reference *reference_stray(struct shared_channel *c, struct slice user)
 
 void reference_unwant(struct reference *r, bool unclean)
 {
-    r->wanted = false;
+    r->wanted = r->renew = false;
     r->unclean = unclean;
     reference_settle(r);
 }
@@ -121,6 +162,7 @@ void reference_set(struct reference *r, enum known_state state)
 
     tally(p, r->state, r->hash, -1);
     r->state = state;
+    r->renew &= state != KNOWN_NOT;
     tally(p, r->state, r->hash, 1);
 }
 

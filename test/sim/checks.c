@@ -62,6 +62,25 @@ static bool misses_a_push(struct world *w, const struct client *seer)
            !version_eq(at, seer->place->presence.replica.at);
 }
 
+/* What is shown is of an earlier stay of his, whose end was told late: he came again with
+ * other info, and is about to be added with that. */
+static bool shows_former_stay(struct world *w, const struct client *seer,
+                              struct slice user)
+{
+    const struct member *m = roster_find(&seer->place->presence.view, user), *there;
+    struct client *c;
+
+    EACH(c, w)
+    {
+        if (!c->settled || !c->place || c->room != seer->room || !slice_eq(c->user, user))
+            continue;
+        there = roster_find(&c->place->presence.view, user);
+        if (m && there && slice_eq(m->piece.info, there->piece.info))
+            return false;
+    }
+    return m;
+}
+
 /* I7: the user has a connection that Redis has known of, and it is told that he left. */
 void checks_removed(struct client *seer, struct slice user)
 {
@@ -70,6 +89,8 @@ void checks_removed(struct client *seer, struct slice user)
 
     /* Rule 11: while Redis is silent a node doesn't know of all others that hold him. */
     if (!w->only_redis || seer->place->presence.direct || misses_a_push(w, seer))
+        return;
+    if (shows_former_stay(w, seer, user))
         return;
     EACH(c, w)
     {
@@ -440,6 +461,7 @@ void checks_final(struct world *w)
         check_counts(w, &w->rooms[i]);
     }
     check_holders(w);
+    infos_final(w);
     check_events(w);
     if (world_is_faultless(w))
         check_orders(w);

@@ -6,7 +6,15 @@
 #include "server/base/xalloc.h"
 #include "test/sim/link.h"
 
-enum { FIRST = 25, JOINS_A_SECOND = 4, EVENTS_A_SECOND = 3 };
+enum { FIRST = 25, JOINS_A_SECOND = 4, EVENTS_A_SECOND = 3, INFOS = 3 };
+
+static struct slice info_name(struct world *w, unsigned i)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "{\"info\":%u}", i);
+    return name_text(&w->names, slice_of(text));
+}
 
 struct client *client_new(struct world *w, struct room *room, struct slice user)
 {
@@ -16,6 +24,7 @@ struct client *client_new(struct world *w, struct room *room, struct slice user)
     c->world = w;
     c->room = room;
     c->user = user;
+    c->info = info_name(w, room->kind == ROOM_USER ? 0 : rng_below(&w->plan, INFOS));
     check_init(&c->check, &w->report, user);
     list_init(&c->of_place);
     list_append(&w->clients, &c->of_world);
@@ -164,6 +173,7 @@ void clients_move(struct node *from)
         if (c->node != from || c->moving || rng_chance(&w->plan, 50))
             continue;
         again = client_new(w, c->room, c->user);
+        again->info = c->info;
         again->settled = c->settled && from->link->up; /* else its bye wasn't heard */
         again->moving = true;
         node_leave(c, true, true);

@@ -29,6 +29,7 @@ static const struct ablation ablations[] = {
     {"nojoinseq", 0, ABLATE_JOIN_SEQ, 0, 0},
     {"noread", 0, ABLATE_READ, 0, BREAK_LAG},
     {"noleft", 0, ABLATE_LEFT, 0, 0},
+    {"norenew", 0, ABLATE_RENEW, 0, 0},
     {"lag", 0, 0, 0, BREAK_LAG},
     {"noecho", 0, ABLATE_ECHO, 0, 0},
     {"nojudgereset", 0, 0, ABLATE_JUDGE_RESET, 0},

@@ -413,6 +413,7 @@ void node_join(struct node *n, struct client *c)
     c->place = p;
     c->came = world_ms(n->world);
     c->came_calmly = world_is_faultless(n->world);
+    infos_join(c);
     n->world->joins++;
     world_log(n->world, "node %u: client %u, %.*s, joins %.*s", n->index, c->id,
               SLICE_ARG(c->user), SLICE_ARG(c->room->name));
@@ -423,7 +424,7 @@ void node_join(struct node *n, struct client *c)
     else
         shared_count(p->channel, p->n, false);
     if (c->user.p)
-        presence_join(&p->presence, &c->ref, c->user, SLICE("{}"));
+        presence_join(&p->presence, &c->ref, c->user, c->info);
     n->answers_due = true;
     node_turn_ends(n);
 }

@@ -109,6 +109,8 @@ struct client {
     struct place *place; /* NULL: not there yet */
     struct room *room;
     struct slice user; /* absent: it watches, or the room is plain */
+    struct slice info;
+    bool begins;       /* its user's stay, as any node could know: its info stands */
     enum client_state state;
     unsigned held;      /* scans that found its reference in Redis */
     bool settled;       /* enough of them: nobody may be told that it left */
@@ -225,6 +227,13 @@ void checks_added(struct place *p, struct slice user);
 void checks_answered(const struct client *c);
 /** A receiver has got it. */
 void checks_hook(struct world *w, const struct hook *h);
+
+/* infos.c */
+
+/** The client joins: says whether its user's stay begins with it. */
+void infos_join(struct client *c);
+/** At the end: all show what Redis has. */
+void infos_final(struct world *w);
 
 /* node.c */
 
