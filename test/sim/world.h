@@ -110,7 +110,7 @@ struct client {
     struct room *room;
     struct slice user; /* absent: it watches, or the room is plain */
     struct slice info;
-    bool begins;       /* its user's stay, as any node could know: its info stands */
+    bool begins; /* its user's stay, as any node could know: its info stands */
     enum client_state state;
     unsigned held;      /* scans that found its reference in Redis */
     bool settled;       /* enough of them: nobody may be told that it left */
