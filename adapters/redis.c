@@ -173,7 +173,8 @@ static void figures(struct adapter *a, struct adapter_figures *f)
         .commands = link.commands,
         .messages = link.messages,
         .reconnects = link.reconnects,
-        .renames = atomic_load_explicit(&r->renames, memory_order_relaxed)};
+        .renames = atomic_load_explicit(&r->renames, memory_order_relaxed),
+        .unconfirmed = atomic_load_explicit(&r->unheard, memory_order_relaxed)};
     for (unsigned i = 0; i < r->conf.homes; i++)
         f->unconfirmed +=
             atomic_load_explicit(&r->seats[i].unconfirmed, memory_order_relaxed);

@@ -15,6 +15,7 @@ struct call {
     uint64_t channel;
     bool webhooks; /* it may have made some */
     struct adapter_receipt *receipt;
+    _Atomic uint64_t *unheard; /* counts an event whose echo nobody waits for; or NULL */
 };
 
 static void done(struct redis_command *command, redisReply *reply)
@@ -35,6 +36,8 @@ static void done(struct redis_command *command, redisReply *reply)
     } else if (reply) {
         freeReplyObject(reply);
     }
+    if (!reply && call->unheard)
+        atomic_fetch_add_explicit(call->unheard, 1, memory_order_relaxed);
     adapter_receipt_end(call->receipt, true);
     buf_fini(&command->bytes);
     free(call);
@@ -191,6 +194,7 @@ void redis_publish(struct seat *s, const struct adapter_channel *c,
 
     call->seat = NULL;
     call->receipt = e->receipt;
+    call->unheard = number ? NULL : &s->redis->unheard;
     redis_event_encode(&out, &message);
     if (e->keep)
         redis_encode_keep(k, c->app, c->name, buf_slice(&message), e->keep * 1000ULL,

@@ -69,6 +69,7 @@ struct redis {
     struct redis_webhooker *webhooks;
     _Atomic uint64_t fenced;    /* a nid that a home was refused under; 0 none */
     _Atomic uint64_t renames;   /* written by the link's thread */
+    _Atomic uint64_t unheard;   /* events without an echo to wait for, nor a reply */
     _Atomic bool leaving;       /* this node is about to exit */
     _Atomic bool left;          /* and Redis has been told so */
     _Atomic bool heard;         /* both links are up and proven */

@@ -4,11 +4,14 @@
 const test = require('node:test');
 const assert = require('node:assert');
 const http = require('node:http');
-const { app } = require('./support/server');
-const { call, ask } = require('./support/api');
-const { withCluster, eventually } = require('./support/cluster');
+const { app, start } = require('./support/server');
+const { call, ask, request } = require('./support/api');
+const { withCluster, eventually, after } = require('./support/cluster');
+const { adapter } = require('./support/redis');
+const { Gate } = require('../chaos/support/gate');
 
 const EVENTS = 600;
+const TOKEN = 'token-of-the-metrics';
 
 /** One after another, each to the next node, on connections that stay open. */
 async function inTurn(cluster, agent, channel, n) {
@@ -79,4 +82,31 @@ test('while Redis is silent a POST is answered within 2 s, and told to this node
   }
   await eventually(async () => assert.strictEqual((await call(cluster.nodes[0], 'POST', '/events', { body: { name: 'e', channel: 'room', data: '3' } })).status, 200));
   assert.strictEqual((await c.until('e')).data, '3');
+}));
+
+/** A node whose way to Redis goes through a gate, and what it counts as lost. */
+async function gated(cluster, t) {
+  const gate = await new Gate(cluster.redis.socket).open();
+  const node = await start({ ...cluster.config, ...adapter({}, { unix_socket: '', host: '127.0.0.1', port: gate.port }) });
+  t.after(() => (gate.close(), node.abandon()));
+  const lost = async () => Number(/^muster_unconfirmed_events_total (\d+)$/m.exec((await request(node, { path: '/metrics', headers: { Authorization: `Bearer ${TOKEN}` } })).text)[1]);
+  return { gate, node, lost };
+}
+
+const to = (node, channel) => call(node, 'POST', '/events', { body: { name: 'e', channel, data: '1' } });
+
+test('a POST that may be lost with the links is counted, also where nobody here hears the channel', withCluster({ nodes: 1, config: { metrics: { token: TOKEN } } }, async (cluster, t) => {
+  const { gate, node, lost } = await gated(cluster, t);
+  const far = await cluster.client(0);
+  await far.subscribe('far');
+  gate.silence();
+  const answer = to(node, 'far');
+  await after(100);
+  gate.turn(cluster.redis.socket);
+  gate.restore();
+  assert.strictEqual((await answer).status, 200);
+  await eventually(async () => assert.strictEqual((await to(node, 'far')).status, 200));
+  assert.strictEqual(await lost(), 1);
+  await far.until('e');
+  assert.strictEqual(far.frames.filter((f) => f.event === 'e').length, 1);
 }));
