@@ -85,6 +85,8 @@ struct adapter_sink {
     /* Whatever is published on the channel from now on arrives: joiners may be answered.
      * kept: what it keeps at this moment; later events say themselves. */
     void (*opened)(void *context, uint64_t channel_id, const struct adapter_kept *kept);
+    /* Once opened: joiners are to wait again, or needn't any more (shared_sink). */
+    void (*waits)(void *context, uint64_t channel_id, bool wait);
     /* The next event of the channel's order. */
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
     /* How many subscriptions the channel has on all nodes now, where nodes share it and

@@ -80,7 +80,14 @@ static void published(void *context, struct shared_channel *c, struct shared_eve
     outgoing_free(context, o);
 }
 
-static const struct shared_sink sink = {opened, published};
+static void waits(void *context, struct shared_channel *c, bool wait)
+{
+    struct seat *s = context;
+
+    s->sink->waits(s->context, shared_life(c), wait);
+}
+
+static const struct shared_sink sink = {opened, waits, published};
 
 void seat_init(struct seat *s, struct redis *r, unsigned home)
 {

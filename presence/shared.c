@@ -50,10 +50,21 @@ void shared_set_direct(struct shared_channel *c, bool direct)
         presence_set_direct(c->presence, direct, c->shared->now);
 }
 
+void shared_set_waits(struct shared_channel *c, bool wait)
+{
+    if (c->waits == wait)
+        return;
+    c->waits = wait;
+    if (c->shared->sink->waits)
+        c->shared->sink->waits(c->shared->context, c, wait);
+}
+
 void shared_maybe_opened(struct shared_channel *c)
 {
     bool counted = c->presence || !c->kind.counted || c->count_state == KNOWN_HELD;
 
+    if (c->life && (c->direct || c->subscribed))
+        shared_set_waits(c, false);
     if (c->life && !c->opened && (c->direct || (c->subscribed && counted))) {
         c->opened = true;
         c->shared->sink->opened(c->shared->context, c);
@@ -128,7 +139,7 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     c->kind = how->kind;
     c->presence = how->presence;
     c->owner = how->owner;
-    c->opened = c->suspect = c->checking = false;
+    c->opened = c->waits = c->suspect = c->checking = false;
     c->direct = s->degraded;
     c->count = c->kind.counted; /* whoever opens it subscribes */
     count_settle(c);

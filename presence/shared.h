@@ -54,6 +54,10 @@ struct shared_sink {
     /* What is published from now on arrives (or nobody can say, degraded): joiners may be
      * answered. Once a life. */
     void (*opened)(void *context, struct shared_channel *c);
+    /* Joiners are to wait (what is published now doesn't arrive: the links are lost, and
+     * not yet degraded), or needn't any more. Not for presence channels, whose joiners
+     * wait for more than that. NULL: nobody asks. */
+    void (*waits)(void *context, struct shared_channel *c, bool wait);
     /* The event's turn has come: this node's clients get it now, if the channel still has
      * a life here. Takes the event. */
     void (*published)(void *context, struct shared_channel *c, struct shared_event *e);

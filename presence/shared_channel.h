@@ -55,6 +55,7 @@ struct shared_channel {
     bool asked;      /* by these */
     bool subscribed; /* and is confirmed */
     bool opened;     /* the home was told */
+    bool waits;      /* and then that its joiners are to wait again */
     bool direct;     /* this node decides and delivers by itself */
 
     unsigned count, count_known; /* subscriptions: wanted, and as Redis has it */
@@ -205,6 +206,8 @@ void shared_want_snapshot(struct shared_channel *c);
 /** Asks for the next page of one that is being read. */
 void shared_next_page(struct shared_channel *c);
 void shared_maybe_opened(struct shared_channel *c);
+/** Of a channel whose life was opened. */
+void shared_set_waits(struct shared_channel *c, bool wait);
 /** Somebody is held: presence_tick is to be called. */
 void shared_hold(struct shared_channel *c);
 /** This node decides about the channel and delivers by itself, or doesn't any more. */

@@ -39,6 +39,8 @@ static void links_lost(struct shared_channel *c)
     list_remove(&c->snapshot);
     if (!c->life) /* the next one is not to have them, long after */
         shared_deliver_waiting(c, false);
+    else if (c->opened && !c->presence && !c->direct)
+        shared_set_waits(c, true);
     settle_references(c);
 }
 

@@ -301,6 +301,18 @@ static void opened(void *context, uint64_t channel_id, const struct adapter_kept
         answer_soon(c);
 }
 
+/* The adapter: its links are lost, or back. */
+static void waits(void *context, uint64_t channel_id, bool wait)
+{
+    struct home_channel *c = home_channel_by_id(context, channel_id);
+
+    if (!c)
+        return;
+    c->open = !wait;
+    if (c->open && !list_empty(&c->waiting))
+        answer_soon(c);
+}
+
 /* The adapter: the next event in the channel's order. */
 static void event(void *context, uint64_t channel_id, const struct adapter_event *e)
 {
@@ -422,7 +434,8 @@ void home_tick(struct home *h, uint64_t now)
 void home_init(struct home *h, struct worker *w, struct adapter *adapter,
                unsigned n_workers)
 {
-    static const struct adapter_sink sink = {opened, event, count, facts, run_here};
+    static const struct adapter_sink sink = {opened, waits, event,
+                                             count,  facts, run_here};
 
     h->worker = w;
     h->adapter = adapter;

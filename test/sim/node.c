@@ -269,7 +269,8 @@ static void on_published(void *context, struct shared_channel *c,
         tell_event(p, e);
 }
 
-static const struct shared_sink shared_sink = {on_opened, on_published};
+static const struct shared_sink shared_sink = {.opened = on_opened,
+                                               .published = on_published};
 
 static void open_place(struct place *p)
 {

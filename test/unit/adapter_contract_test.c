@@ -80,6 +80,11 @@ static const struct kind kinds[] = {
     {"redis", alloc_redis, 100, 0, 0},
 };
 
+static void waits(void *context, uint64_t id, bool wait)
+{
+    (void)context, (void)id, (void)wait;
+}
+
 static void opened(void *context, uint64_t id, const struct adapter_kept *kept)
 {
     struct home *h = context;
@@ -157,7 +162,7 @@ static bool make_calls(struct home *h, bool alive)
     return true;
 }
 
-static const struct adapter_sink sink = {opened, event, NULL, facts, run};
+static const struct adapter_sink sink = {opened, waits, event, NULL, facts, run};
 
 /* Until nothing is under way. */
 static void turn(const struct kind *k, struct stage *s)

@@ -110,3 +110,23 @@ test('a POST that may be lost with the links is counted, also where nobody here 
   await far.until('e');
   assert.strictEqual(far.frames.filter((f) => f.event === 'e').length, 1);
 }));
+
+test('a joiner of an open channel waits while the links are away: he misses nothing from his answer on', withCluster({ nodes: 1 }, async (cluster, t) => {
+  const { gate, node } = await gated(cluster, t);
+  const [early, late] = [await node.client(), await node.client()];
+  for (const channel of ['room', 'cache-room']) await early.subscribe(channel);
+  gate.silence();
+  gate.turn(cluster.redis.socket);
+  await eventually(async () => assert.match(node.log(), /redis\.down/));
+  const joined = ['room', 'cache-room'].map((channel) => late.subscribe(channel));
+  await to(cluster.nodes[0], 'cache-room');
+  await after(300);
+  assert.ok(!late.frames.some((f) => /subscription_succeeded/.test(f.event)), 'answered without links');
+  gate.restore();
+  await Promise.all(joined);
+  assert.ok(!/redis\.degraded/.test(node.log()), 'too late to tell');
+  assert.strictEqual((await late.until('e')).channel, 'cache-room');
+  await to(cluster.nodes[0], 'room');
+  assert.strictEqual((await late.until('e')).channel, 'room');
+  for (const c of [early, late]) await eventually(async () => assert.deepStrictEqual(c.frames.filter((f) => f.event === 'e').map((f) => f.channel), ['cache-room', 'room']));
+}));
