@@ -49,7 +49,9 @@ local function join(ch, user, info, max, hash, flags)
     redis.call('HSET', M, user, nids .. ',' .. nid .. string.sub(cur, semicolon))
     result, at = '+', change(ch, '+', user, '', true)
   end
-  redis.call('HINCRBY', X, 'r' .. ch, 1)
+  if redis.call('HINCRBY', X, 'r' .. ch, 1) == 1 and not string.find(ch, ':#', 1, true) then
+    enlist(ch) -- not a user's own, which is no channel to those who ask
+  end
   hold(hash)
   if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
   return result, at
@@ -81,8 +83,7 @@ local function count(ch, n, hash, flags, delay)
     redis.call('HSET', X, 's' .. ch, text)
     if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
     if not occupied then
-      local colon = string.find(ch, ':', 1, true)
-      redis.call('SADD', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+      enlist(ch)
       if wants(flags, 1) then webhook('O', ch, '', 0) end
     end
   else

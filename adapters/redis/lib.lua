@@ -31,6 +31,19 @@ local function version_of(ch)
   return v
 end
 
+-- l:<app> has the channels with subscriptions or members (whose grace may outlast those).
+local function enlist(ch)
+  local colon = string.find(ch, ':', 1, true)
+  redis.call('SADD', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+end
+
+-- One of both has come to its end; and the other?
+local function delist(ch, other)
+  if redis.call('EXISTS', base .. other .. ch) == 1 then return end
+  local colon = string.find(ch, ':', 1, true)
+  redis.call('SREM', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+end
+
 -- One step in the channel's history; returns its version. left: EXISTS m afterwards.
 local function change(ch, op, user, info, left)
   local v = version_of(ch)
@@ -44,6 +57,7 @@ local function change(ch, op, user, info, left)
     redis.call('SET', base .. 'v:' .. ch, at)
   else -- kept for those who missed it
     redis.call('SET', base .. 'v:' .. ch, at, 'PX', 60000)
+    delist(ch, 's:')
   end
   redis.call('PUBLISH', base .. 'c:' .. ch, op .. ' ' .. seq .. ' ' .. string.sub(v, colon + 1)
     .. ' ' .. nonce .. ' ' .. nid .. ' ' .. #user .. ' ' .. user .. info)
@@ -109,7 +123,6 @@ local function publish_count(ch)
 end
 
 local function vacate(ch, flags, delay)
-  local colon = string.find(ch, ':', 1, true)
-  redis.call('SREM', base .. 'l:' .. string.sub(ch, 1, colon - 1), string.sub(ch, colon + 1))
+  delist(ch, 'm:')
   if wants(flags, 1) then webhook('V', ch, '', delay) end
 end

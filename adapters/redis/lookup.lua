@@ -27,7 +27,8 @@ for _, channel in ipairs(channels) do
     local n, at = 0, #reply
     for _, one in ipairs(redis.call('HVALS', base .. 's:' .. ch)) do n = n + tonumber(one) end
     reply[at + 1], reply[at + 2] = channel, n
-    reply[at + 3] = asks('u') and redis.call('HLEN', base .. 'm:' .. ch) or 0
+    -- without subscriptions it may be occupied by a member in grace
+    reply[at + 3] = (asks('u') or n == 0) and redis.call('HLEN', base .. 'm:' .. ch) or 0
     local kept = asks('k') and redis.call('GET', base .. 'k:' .. ch)
     reply[at + 4] = kept or ''
     reply[at + 5] = kept and redis.call('PTTL', base .. 'k:' .. ch) or 0

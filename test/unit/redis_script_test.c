@@ -275,6 +275,37 @@ static void a_count_occupies_and_vacates(void **state)
     assert_int_equal(ask(s, "EXISTS", "l:app", "")->integer, 0);
 }
 
+static bool is_listed(struct scripts *s)
+{
+    return ask(s, "SISMEMBER", "l:app", "presence-r")->integer == 1;
+}
+
+static void a_channel_is_listed_while_it_has_members_or_subscriptions(void **state)
+{
+    struct scripts *s = *state;
+    struct op signed_in = join("bob");
+
+    does(s, N1, count(1));
+    does(s, N1, join("bob"));
+    does(s, N1, count(0)); /* bob is in his grace */
+    assert_true(is_listed(s));
+    does(s, N1, leave("bob"));
+    assert_false(is_listed(s));
+    does(s, N1, join("bob")); /* of a node whose count was 0 when Redis lost it */
+    assert_true(is_listed(s));
+    does(s, N2, count(1));
+    does(s, N1, leave("bob"));
+    assert_true(is_listed(s));
+    does(s, N2, count(0));
+    assert_false(is_listed(s));
+    does(s, N1, join("bob"));
+    reap(s, N1, 0xddULL << 12);
+    assert_false(is_listed(s));
+    signed_in.channel = SLICE("#server-to-user-bob");
+    does(s, N2, signed_in);
+    assert_int_equal(ask(s, "EXISTS", "l:app", "")->integer, 0);
+}
+
 static void add_many(struct scripts *s, unsigned from, unsigned n)
 {
     struct op ops[BATCH_OPS];
@@ -417,6 +448,7 @@ int main(void)
         SCRIPTS_TEST(the_version_expires_60_s_after_the_last_member),
         SCRIPTS_TEST(the_version_can_be_asked_for),
         SCRIPTS_TEST(a_count_occupies_and_vacates),
+        SCRIPTS_TEST(a_channel_is_listed_while_it_has_members_or_subscriptions),
         SCRIPTS_TEST(a_snapshot_comes_whole_or_in_pages),
         SCRIPTS_TEST(a_list_has_what_one_node_holds),
         SCRIPTS_TEST(a_long_list_comes_in_pages),
