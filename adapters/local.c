@@ -135,6 +135,8 @@ static void add_kept(struct seat *s, const struct lookup_query *q,
 
     if (!(q->attributes & LOOKUP_CACHE) || !q->channel.p)
         return;
+    if (a->n && a->facts[0].cached.n)
+        return; /* its home has it, too */
     e = kept_get(&s->kept, q->app, q->channel, now);
     if (!e)
         return;

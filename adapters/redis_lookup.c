@@ -104,6 +104,15 @@ static bool is_up(struct redis *r)
     return r->base.ops->state(&r->base) == ADAPTER_UP;
 }
 
+/* The home has what is asked for. One that keeps nothing isn't sure of it: it may have
+ * been opened without Redis. */
+static bool is_answered(const struct question *q)
+{
+    const struct lookup_answer *a = q->answer;
+
+    return a->n && (!(q->query->attributes & LOOKUP_CACHE) || a->facts[0].cached.n);
+}
+
 /* By way of the channel's home, so that whoever has been told that an event is published
  * finds it kept. While Redis is silent, the home's own view, if the channel lives there.
  */
@@ -118,7 +127,7 @@ static void ask_home(void *arg, bool alive)
     }
     if (alive)
         s->sink->facts(s->context, q->query, q->answer);
-    reply(q, q->answer->n > 0);
+    reply(q, is_answered(q));
 }
 
 unsigned redis_lookup_ask(struct redis *r, const struct lookup_query *query)

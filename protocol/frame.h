@@ -24,7 +24,7 @@ struct frame *frame_text(struct slice payload);
 struct frame *frame_hold(struct frame *f);
 /** One reference less; the last one frees the frame. */
 void frame_release(struct frame *f);
-/** The payload behind the header (borrowed), for tests. */
+/** The payload behind the header (borrowed). */
 struct slice frame_payload(const struct frame *f);
 
 #endif

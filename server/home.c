@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "presence/exchange.h"
+#include "protocol/json_scan.h"
 #include "server/base/xalloc.h"
 #include "server/home_channel.h"
 #include "server/home_watch.h"
@@ -347,6 +348,20 @@ static void add_member(const struct member *m, void *answer)
     lookup_add_member(answer, m->id);
 }
 
+/* What a joiner would get now. The frame may be another node's. */
+static void add_kept(const struct home_channel *c, struct lookup_answer *a)
+{
+    struct json_want data = {.name = "data"};
+    uint64_t now = loop_now(c->home->worker->loop);
+    const char *why;
+
+    if (!c->kept || c->kept_until <= now)
+        return;
+    if (!json_scan_object(frame_payload(c->kept), &data, 1, &why) && data.value.raw.n)
+        lookup_set_cached(a, data.value.raw,
+                          (unsigned)((c->kept_until - now + 999) / 1000));
+}
+
 static void add_facts(const struct home_channel *c, const struct lookup_query *q,
                       struct lookup_answer *a)
 {
@@ -356,6 +371,8 @@ static void add_facts(const struct home_channel *c, const struct lookup_query *q
         return;
     f = lookup_add(a, c->life.name);
     f->subscriptions = c->n_admitted;
+    if (q->attributes & LOOKUP_CACHE)
+        add_kept(c, a);
     if (!c->presence)
         return;
     f->users = c->presence->view.n;
