@@ -78,6 +78,18 @@ static void warn_about_snapshots(struct load *l)
     }
 }
 
+/* As the example file has it, it says nothing. */
+static void warn_about_cache(struct load *l)
+{
+    const struct conf *conf = l->conf;
+
+    if (conf->adapter_driver == CONF_ADAPTER_REDIS &&
+        conf->cache_max_kb != strtoul(conf_key_find("cache_max_kb")->initial, NULL, 10))
+        report_warning(l->r, (struct place){conf->source, 0}, "cache_max_kb",
+                       "bounds nothing where adapter.driver is redis: Redis keeps the "
+                       "events, each for cache_ttl");
+}
+
 /* Settings that would do nothing. */
 static void check_no_sentinels(struct load *l, struct place at)
 {
@@ -179,6 +191,7 @@ static enum err finish(struct load *l, struct conf **out)
         return ERR_INVALID;
     }
     warn_about_snapshots(l);
+    warn_about_cache(l);
     *out = l->conf;
     return ERR_NONE;
 }

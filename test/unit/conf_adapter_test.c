@@ -170,6 +170,29 @@ static void the_sentinels_password_is_told_in_no_message(void **state)
     assert_refused(l, "adapter.redis.sentinel_password: must not hold control bytes");
 }
 
+static void a_bound_that_redis_does_not_know_is_warned_about(void **state)
+{
+    static const char warning[] =
+        "c: cache_max_kb: warning: bounds nothing where adapter.driver is redis";
+    const struct {
+        const char *json;
+        bool warned;
+    } cases[] = {
+        {"{\"cache_max_kb\":64,\"adapter\":{\"driver\":\"redis\"}}", true},
+        {"{\"cache_max_kb\":65536,\"adapter\":{\"driver\":\"redis\"}}", false},
+        {"{\"cache_max_kb\":64}", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct loaded l = load_redis(cases[i].json);
+
+        assert_int_equal(l.err, ERR_NONE);
+        assert_int_equal(strstr(l.problems.p, warning) != NULL, cases[i].warned);
+        loaded_fini(&l);
+    }
+}
+
 /* Keys are `{px<k>}<letter>:<app>:<channel>`: a colon in an app's id would make two names
  * one. */
 static void an_apps_id_has_no_colon(void **state)
@@ -193,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_sentinel_stands_there_once),
         TEST(sentinels_and_an_address_do_not_go_together),
         TEST(the_sentinels_password_is_told_in_no_message),
+        TEST(a_bound_that_redis_does_not_know_is_warned_about),
         TEST(an_apps_id_has_no_colon),
     };
 
