@@ -90,8 +90,8 @@ struct adapter_sink {
     /* The next event of the channel's order. */
     void (*event)(void *context, uint64_t channel_id, const struct adapter_event *e);
     /* How many subscriptions the channel has on all nodes now, where nodes share it and
-     * its kind wants to know. mine: this node's have changed. */
-    void (*count)(void *context, uint64_t channel_id, unsigned total, bool mine);
+     * its kind wants to know. */
+    void (*count)(void *context, uint64_t channel_id, unsigned total);
     /* Adds what this node knows of the channels that a query asks about. */
     void (*facts)(void *context, const struct lookup_query *q, struct lookup_answer *a);
     /* Any thread: has fn(arg, true) called on the home's thread, or fn(arg, false) on
@@ -120,12 +120,14 @@ enum adapter_transition {
     TRANSITION_VACATED,
     TRANSITION_ADDED,
     TRANSITION_REMOVED,
+    TRANSITION_COUNT,
 };
 
 struct adapter_webhook {
     enum adapter_transition kind;
     struct slice app, channel;
-    struct slice user; /* of the last two; else absent */
+    struct slice user; /* TRANSITION_ADDED and _REMOVED; else absent */
+    unsigned count;    /* TRANSITION_COUNT: subscriptions on all nodes */
     /* To be called once, on any thread, when it is delivered or given up. */
     void (*done)(void *lease);
     void *lease;

@@ -153,16 +153,15 @@ const char *redis_decode_lookup(const redisReply *r, void **memory,
     return wrong;
 }
 
-/* `<16 digits><kind><bytes of app:channel>:<app>:<channel><user>` */
+/* `<16 digits><kind><bytes of app:channel>:<app>:<channel><user or count>` */
 static bool decode_webhook(struct slice token, struct redis_webhook *w)
 {
     struct text_reader r = {token, true};
-    bool of_member;
-    uint64_t n;
+    uint64_t n, count;
     const char *colon;
 
     *w = (struct redis_webhook){.token = token};
-    if (token.n < 17 || !memchr("OVAR", token.p[16], 4))
+    if (token.n < 17 || !memchr("OVARC", token.p[16], 5))
         return false;
     w->kind = (unsigned char)token.p[16];
     r.rest = (struct slice){token.p + 17, token.n - 17};
@@ -172,10 +171,16 @@ static bool decode_webhook(struct slice token, struct redis_webhook *w)
         return false;
     w->app = (struct slice){r.rest.p, (size_t)(colon - r.rest.p)};
     w->channel = (struct slice){colon + 1, n - w->app.n - 1};
-    of_member = w->kind == WEBHOOK_ADDED || w->kind == WEBHOOK_REMOVED;
-    if (of_member)
-        w->user = (struct slice){r.rest.p + n, r.rest.n - n};
-    return of_member || r.rest.n == n;
+    r.rest = (struct slice){r.rest.p + n, r.rest.n - n};
+    if (w->kind == WEBHOOK_COUNT) {
+        if (!text_decimal(r.rest, &count) || count > UINT32_MAX)
+            return false;
+        w->count = (unsigned)count;
+        return true;
+    }
+    if (w->kind == WEBHOOK_ADDED || w->kind == WEBHOOK_REMOVED)
+        w->user = r.rest;
+    return w->user.p || !r.rest.n;
 }
 
 const char *redis_decode_webhooks(const redisReply *r, void **memory,

@@ -159,6 +159,7 @@ enum redis_webhook_kind {
     WEBHOOK_VACATED = 'V',
     WEBHOOK_ADDED = 'A',
     WEBHOOK_REMOVED = 'R',
+    WEBHOOK_COUNT = 'C',
 };
 
 struct redis_webhook {
@@ -166,6 +167,7 @@ struct redis_webhook {
     enum redis_webhook_kind kind;
     struct slice app, channel;
     struct slice user; /* WEBHOOK_ADDED and _REMOVED; else absent */
+    unsigned count;    /* WEBHOOK_COUNT: subscriptions on all nodes */
 };
 
 struct redis_webhooks_reply {

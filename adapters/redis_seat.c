@@ -207,8 +207,7 @@ static void take_count(struct seat *s, const struct shared_channel *c,
                        const struct redis_count *count)
 {
     if (shared_life(c))
-        s->sink->count(s->context, shared_life(c), (unsigned)count->total,
-                       count->nid == shared_nid(s->shared));
+        s->sink->count(s->context, shared_life(c), (unsigned)count->total);
 }
 
 static void fail(struct seat *s, const struct incoming *in, const char *why)

@@ -120,12 +120,14 @@ static void hand_out(struct part *p, const struct redis_webhook *entry)
     } kinds[] = {{WEBHOOK_OCCUPIED, TRANSITION_OCCUPIED},
                  {WEBHOOK_VACATED, TRANSITION_VACATED},
                  {WEBHOOK_ADDED, TRANSITION_ADDED},
-                 {WEBHOOK_REMOVED, TRANSITION_REMOVED}};
+                 {WEBHOOK_REMOVED, TRANSITION_REMOVED},
+                 {WEBHOOK_COUNT, TRANSITION_COUNT}};
     const struct redis_adapter_conf *conf = &p->owner->redis->conf;
     struct lease *l = xcalloc(1, sizeof *l + entry->token.n);
     struct adapter_webhook out = {.app = entry->app,
                                   .channel = entry->channel,
                                   .user = entry->user,
+                                  .count = entry->count,
                                   .done = lease_over,
                                   .lease = l};
 

@@ -33,6 +33,7 @@ enum exchange_webhook {
     WANT_OCCUPIED = 1, /* webhooks channel_occupied and channel_vacated */
     WANT_MEMBERS = 2,  /* webhooks member_added and member_removed */
     WANT_COUNT = 4,    /* each new count of subscriptions of all nodes is published */
+    WANT_TOTALS = 8,   /* webhook subscription_count */
 };
 
 enum op_kind {

@@ -335,12 +335,12 @@ static void event(void *context, uint64_t channel_id, const struct adapter_event
 }
 
 /* The adapter: all nodes' subscriptions. */
-static void count(void *context, uint64_t channel_id, unsigned total, bool mine)
+static void count(void *context, uint64_t channel_id, unsigned total)
 {
     struct home_channel *c = home_channel_by_id(context, channel_id);
 
     if (c)
-        home_count_is(c, total, mine);
+        home_count_is(c, total);
 }
 
 static void add_member(const struct member *m, void *answer)

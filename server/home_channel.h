@@ -20,7 +20,6 @@ struct home_channel {
     unsigned n_admitted;
     unsigned total;              /* subscriptions on all nodes, as they are told */
     bool total_due;              /* it came before anybody was admitted */
-    bool total_mine;             /* it is this node that says so to webhooks */
     bool occupied;               /* as webhooks were told */
     bool busy;                   /* it stays, though its last subscription may go */
     enum presence_exit leaving;  /* the way in which members go, while presence says so */
@@ -85,8 +84,8 @@ bool home_counts(const struct home_channel *c);
 void home_count_changed(struct home_channel *c);
 /** What came before anybody was admitted is told now, to all who were since. */
 void home_count_due(struct home_channel *c);
-/** All nodes' has. mine: it is this node that says so to webhooks. */
-void home_count_is(struct home_channel *c, unsigned total, bool mine);
+/** All nodes' has. */
+void home_count_is(struct home_channel *c, unsigned total);
 /** Sends what home_count_changed has put off. */
 void home_counts_flush(struct home *h);
 

@@ -118,9 +118,7 @@ static void send_count(struct home_channel *c)
 
     home_channel_deliver(c, f, nobody);
     frame_release(f);
-    if (c->total_mine)
-        home_webhook_count(c);
-    c->total_mine = false;
+    home_webhook_count(c);
 }
 
 bool home_counts(const struct home_channel *c)
@@ -132,21 +130,20 @@ bool home_counts(const struct home_channel *c)
 void home_count_changed(struct home_channel *c)
 {
     if (!c->home->adapter->shared)
-        home_count_is(c, c->n_admitted, true);
+        home_count_is(c, c->n_admitted);
 }
 
 void home_count_due(struct home_channel *c)
 {
     if (c->total_due && c->n_admitted)
-        home_count_is(c, c->total, false);
+        home_count_is(c, c->total);
 }
 
-void home_count_is(struct home_channel *c, unsigned total, bool mine)
+void home_count_is(struct home_channel *c, unsigned total)
 {
     if (!home_counts(c))
         return;
     c->total = total;
-    c->total_mine |= mine;
     c->total_due = !c->n_admitted && c->home->adapter->shared;
     if (c->total_due)
         return;

@@ -113,6 +113,7 @@ struct shared_kind home_webhook_kind(const struct home_channel *c)
         {CONF_WEBHOOK_CHANNEL_VACATED, WANT_OCCUPIED},
         {CONF_WEBHOOK_MEMBER_ADDED, WANT_MEMBERS},
         {CONF_WEBHOOK_MEMBER_REMOVED, WANT_MEMBERS},
+        {CONF_WEBHOOK_SUBSCRIPTION_COUNT, WANT_TOTALS},
     };
 
     for (unsigned i = 0; kind.counted && i < sizeof wants / sizeof *wants; i++) {
@@ -121,6 +122,8 @@ struct shared_kind home_webhook_kind(const struct home_channel *c)
     }
     if (home_counts(c))
         kind.webhooks |= WANT_COUNT;
+    else
+        kind.webhooks &= ~(unsigned)WANT_TOTALS;
     return kind;
 }
 
@@ -208,6 +211,6 @@ void home_webhook_count(struct home_channel *c)
     struct webhook_event e = make(c, CONF_WEBHOOK_SUBSCRIPTION_COUNT, SLICE_NONE);
 
     e.count = c->total;
-    if (concerned(c, e.type, e.type))
+    if (!c->home->adapter->shared && concerned(c, e.type, e.type))
         send(hooks_of(c), webhook_event_alloc(&e));
 }

@@ -95,6 +95,7 @@ static void take_transition(void *context, const struct adapter_webhook *w)
         [TRANSITION_VACATED] = CONF_WEBHOOK_CHANNEL_VACATED,
         [TRANSITION_ADDED] = CONF_WEBHOOK_MEMBER_ADDED,
         [TRANSITION_REMOVED] = CONF_WEBHOOK_MEMBER_REMOVED,
+        [TRANSITION_COUNT] = CONF_WEBHOOK_SUBSCRIPTION_COUNT,
     };
     struct node *n = context;
     const struct app *app = apps_find_id(&n->apps, w->app);
@@ -102,6 +103,7 @@ static void take_transition(void *context, const struct adapter_webhook *w)
                               .app = app ? app->index : 0,
                               .channel = w->channel,
                               .user_id = w->user,
+                              .count = w->count,
                               .done = w->done,
                               .arg = w->lease};
 

@@ -76,6 +76,7 @@ end
 local function count(ch, n, hash, flags, delay)
   local S = base .. 's:' .. ch
   local old = tonumber(redis.call('HGET', X, 's' .. ch) or '0')
+  local last = false
   if n > 0 then
     local occupied = old > 0 or redis.call('EXISTS', S) == 1
     local text = text_of(n)
@@ -88,12 +89,11 @@ local function count(ch, n, hash, flags, delay)
     end
   else
     redis.call('HDEL', X, 's' .. ch)
-    if redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0 then
-      vacate(ch, flags, delay)
-    end
+    last = redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0
     forget_flags(ch)
   end
-  if n ~= old and wants(flags, 4) then publish_count(ch) end
+  if n ~= old then tell_count(ch, flags) end
+  if last then vacate(ch, flags, delay) end
   hold((n - old) * hash)
   return 'N'
 end

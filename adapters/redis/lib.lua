@@ -84,12 +84,18 @@ local function drop(M, user, cur)
   return '-', true
 end
 
--- One webhook a transition: O occupied, V vacated, A added, R removed. w has them by when
--- they are due (0: at once, in their order); wp says which V or R still waits, as a return
--- before then takes it back and adds none. wp's # counts, so that each has a name and a
+-- w has webhooks by when they are due (0: at once, in their order); wp says which ones of
+-- those that wait may still be taken back. wp's # counts, so that each has a name and a
 -- place of its own.
+local W, P = base .. 'w', base .. 'wp'
+
+local function token_of(kind, what)
+  return string.format('%016.0f', redis.call('HINCRBY', P, '#', 1)) .. kind .. what
+end
+
+-- One webhook a transition: O occupied, V vacated, A added, R removed. A return before a V
+-- or R is due takes it back and adds none.
 local function webhook(kind, ch, user, delay)
-  local W, P = base .. 'w', base .. 'wp'
   local what = #ch .. ':' .. ch .. user
   local before = (kind == 'A' and 'R' or kind == 'O' and 'V')
   if before then
@@ -104,22 +110,46 @@ local function webhook(kind, ch, user, delay)
       if due then redis.call('ZADD', W, '0', waits) end -- and stays before what follows
     end
   end
-  local token = string.format('%016.0f', redis.call('HINCRBY', P, '#', 1)) .. kind .. what
+  local token = token_of(kind, what)
   redis.call('ZADD', W, delay > 0 and text_of(now() + delay) or '0', token)
   if delay > 0 then redis.call('HSET', P, kind .. what, token) end
 end
 
--- Flags: 1 occupied and vacated, 2 added and removed, 4 counts. Those of a channel that nid
--- has part in stand in X, for whoever reaps it.
+-- C, a new count of subscriptions: each one up to 100, above that the last of 5 s, as by
+-- each change all of them could be told to somebody.
+local function webhook_count(ch, total)
+  local what = #ch .. ':' .. ch
+  local waits = redis.call('HGET', P, 'C' .. what)
+  local due
+  if waits then
+    due = redis.call('ZSCORE', W, waits)
+    redis.call('ZREM', W, waits)
+    redis.call('HDEL', P, 'C' .. what)
+  end
+  local token = token_of('C', what .. text_of(total))
+  if total <= 100 then
+    redis.call('ZADD', W, '0', token)
+  else
+    redis.call('ZADD', W, due or text_of(now() + 5000), token)
+    redis.call('HSET', P, 'C' .. what, token)
+  end
+end
+
+-- Flags: 1 occupied and vacated, 2 added and removed, 4 counts are published, 8 and are a
+-- webhook. Those of a channel that nid has part in stand in X, for whoever reaps it.
 local function wants(flags, which)
   return math.floor(flags / which) % 2 == 1
 end
 
 -- Says how many subscriptions the channel has on all nodes.
-local function publish_count(ch)
+local function tell_count(ch, flags)
+  if not (wants(flags, 4) or wants(flags, 8)) then return end
   local total = 0
   for _, n in ipairs(redis.call('HVALS', base .. 's:' .. ch)) do total = total + tonumber(n) end
-  redis.call('PUBLISH', base .. 'c:' .. ch, 'C ' .. text_of(total) .. ' ' .. nid)
+  if wants(flags, 4) then
+    redis.call('PUBLISH', base .. 'c:' .. ch, 'C ' .. text_of(total) .. ' ' .. nid)
+  end
+  if wants(flags, 8) then webhook_count(ch, total) end
 end
 
 local function vacate(ch, flags, delay)

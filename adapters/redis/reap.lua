@@ -36,10 +36,9 @@ for _, name in ipairs(redis.call('HKEYS', X)) do
     else
       local S = base .. 's:' .. ch
       counts = counts + 1
-      if redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0 then
-        vacate(ch, flags_of(ch), delay)
-      elseif wants(flags_of(ch), 4) then
-        publish_count(ch)
+      if redis.call('HDEL', S, nid) == 1 then
+        tell_count(ch, flags_of(ch))
+        if redis.call('EXISTS', S) == 0 then vacate(ch, flags_of(ch), delay) end
       end
     end
     redis.call('HDEL', X, name)

@@ -110,6 +110,7 @@ local function deal_out()
   for _, token in ipairs(due) do
     local ch, what = channel_of(token), string.sub(token, 17)
     local id, n = receiver_of(ch)
+    if string.sub(what, 1, 1) == 'C' then what = 'C' .. #ch .. ':' .. ch end -- whatever total
     redis.call('ZREM', W, token)
     if redis.call('HGET', P, what) == token then redis.call('HDEL', P, what) end
     redis.call('ZADD', held(id), '0', token)

@@ -10,6 +10,7 @@
 #include "server/base/xalloc.h"
 
 enum { FENCE_MS = 3600000, UNCLEAN_MS = 3000 };
+enum { EACH_COUNT_UP_TO = 100, COUNT_LATER_MS = 5000 }; /* webhooks */
 
 /* Data as a whole */
 
@@ -253,6 +254,43 @@ static void hook_came(struct fake *f, enum hook_kind kind, const struct fake_cha
     hook_gone(f, kind, c, user, 0);
 }
 
+static uint64_t total_of(const struct fake_channel *c)
+{
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < c->n_counts; i++)
+        total += c->counts[i].count;
+    return total;
+}
+
+/* Takes back the count of the channel that waits; returns when it was due, or 0. */
+static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c)
+{
+    for (unsigned i = 0; i < d->n_hooks; i++) {
+        struct hook *h = &d->hooks[i];
+        uint64_t due = h->due;
+
+        if (!hook_is(h, HOOK_COUNT, c->name, NULL) || h->sender || !due)
+            continue;
+        memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
+        return due;
+    }
+    return 0;
+}
+
+static void hook_count(struct fake *f, const struct fake_channel *c, uint64_t now)
+{
+    struct fake_data *d = &f->data;
+    uint64_t total = total_of(c), due = count_waiting(d, c);
+
+    if (total <= EACH_COUNT_UP_TO)
+        due = 0;
+    else if (!due)
+        due = now + COUNT_LATER_MS;
+    hook_gone(f, HOOK_COUNT, c, NULL, due);
+    d->hooks[d->n_hooks - 1].count = (unsigned)total;
+}
+
 /* Changes */
 
 struct change {
@@ -352,12 +390,13 @@ static enum op_result leave(struct fake *f, struct fake_channel *c, struct fake_
 static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count,
                           uint64_t hash, const struct change *by)
 {
-    unsigned at = 0, before = c->n_counts;
+    unsigned at = 0, before = c->n_counts, old = 0;
     uint64_t grows = count * hash;
 
     while (at < c->n_counts && c->counts[at].nid != by->nid)
         at++;
     if (at < c->n_counts) {
+        old = c->counts[at].count;
         grows -= c->counts[at].count * c->counts[at].hash;
         c->counts[at] = c->counts[--c->n_counts];
     }
@@ -365,11 +404,11 @@ static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count
         c->counts = grown(c->counts, c->n_counts, &c->counts_room, sizeof *c->counts);
         c->counts[c->n_counts++] = (struct fake_count){by->nid, hash, count};
     }
-    if (!(c->webhooks & WANT_OCCUPIED))
-        return grows;
-    if (!before && c->n_counts)
+    if (c->webhooks & WANT_OCCUPIED && !before && c->n_counts)
         hook_came(f, HOOK_OCCUPIED, c, NULL, by->now);
-    else if (before && !c->n_counts)
+    if (c->webhooks & WANT_TOTALS && count != old)
+        hook_count(f, c, by->now);
+    if (c->webhooks & WANT_OCCUPIED && before && !c->n_counts)
         hook_gone(f, HOOK_VACATED, c, NULL, by->unclean ? by->now + UNCLEAN_MS : 0);
     return grows;
 }

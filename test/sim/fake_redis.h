@@ -24,11 +24,12 @@ struct fake_rules {
     unsigned broken;
 };
 
-enum hook_kind { HOOK_OCCUPIED, HOOK_VACATED, HOOK_ADDED, HOOK_REMOVED };
+enum hook_kind { HOOK_OCCUPIED, HOOK_VACATED, HOOK_ADDED, HOOK_REMOVED, HOOK_COUNT };
 
 struct hook {
     enum hook_kind kind;
-    const struct name *channel, *user; /* user NULL: occupied, vacated */
+    const struct name *channel, *user; /* user NULL: occupied, vacated, count */
+    unsigned count;                    /* HOOK_COUNT: on all nodes */
     uint64_t due;                      /* 0: at once */
     unsigned partition;
     uint64_t number;        /* in its partition */

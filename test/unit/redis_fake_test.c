@@ -243,7 +243,7 @@ static struct op random_op(struct pair *p, unsigned room)
               : kind < 7 ? OP_LEAVE
               : kind < 9 ? OP_COUNT
                          : OP_SNAPSHOT;
-    op.webhooks = room == 2 ? WANT_OCCUPIED : WANT_OCCUPIED | WANT_MEMBERS;
+    op.webhooks = room == 2 ? WANT_OCCUPIED | WANT_TOTALS : WANT_OCCUPIED | WANT_MEMBERS;
     op.unclean = below(p, 2) && !p->clean;
     if (op.kind == OP_JOIN || op.kind == OP_LEAVE) {
         op.user = slice_of(users[user]);
@@ -254,7 +254,7 @@ static struct op random_op(struct pair *p, unsigned room)
         op.info = below(p, 3) ? SLICE("{\"n\":1}") : SLICE_NONE;
     }
     if (op.kind == OP_COUNT) {
-        op.count = below(p, 4);
+        op.count = below(p, 4) * (p->clean ? 30 : 1); /* above 100 they wait */
         op.hash = 0xabcdef00ULL + room;
     }
     return op;
@@ -425,16 +425,17 @@ static void same_webhooks(struct pair *p)
     static const char letters[] = {[HOOK_OCCUPIED] = 'O',
                                    [HOOK_VACATED] = 'V',
                                    [HOOK_ADDED] = 'A',
-                                   [HOOK_REMOVED] = 'R'};
+                                   [HOOK_REMOVED] = 'R',
+                                   [HOOK_COUNT] = 'C'};
     struct lines hooks[2] = {{.n = 0}, {.n = 0}};
     char text[256];
 
     for (unsigned i = 0; i < p->fake.data.n_hooks; i++) {
         const struct hook *h = &p->fake.data.hooks[i];
 
-        snprintf(text, sizeof text, "%c %.*s %.*s", letters[h->kind],
+        snprintf(text, sizeof text, "%c %.*s %.*s %u", letters[h->kind],
                  SLICE_ARG(h->channel->text),
-                 SLICE_ARG(h->user ? h->user->text : SLICE("")));
+                 SLICE_ARG(h->user ? h->user->text : SLICE("")), h->count);
         add_line(&hooks[0], text);
     }
     for (unsigned part = 0; part < PARTITIONS; part++) {
@@ -448,8 +449,9 @@ static void same_webhooks(struct pair *p)
         why = redis_decode_webhooks(run(p->real, &b), &p->real->memory, &r);
         assert_null(why);
         for (unsigned i = 0; i < r.n; i++) {
-            snprintf(text, sizeof text, "%c %.*s %.*s", (char)r.entries[i].kind,
-                     SLICE_ARG(r.entries[i].channel), SLICE_ARG(r.entries[i].user));
+            snprintf(text, sizeof text, "%c %.*s %.*s %u", (char)r.entries[i].kind,
+                     SLICE_ARG(r.entries[i].channel), SLICE_ARG(r.entries[i].user),
+                     r.entries[i].count);
             add_line(&hooks[1], text);
         }
     }
@@ -490,6 +492,7 @@ static void same_taken(struct pair *p, struct sender *s,
 
         assert_true(number_of(token) == fake->hooks[i].number);
         assert_true(slice_eq(real->entries[i].channel, fake->hooks[i].channel->text));
+        assert_int_equal(real->entries[i].count, fake->hooks[i].count);
         memcpy(copy, token.p, token.n);
         if (heard && s->n < HELD_MAX)
             s->held[s->n++] = (struct slice){copy, token.n};

@@ -42,7 +42,7 @@ static struct redis_webhooks_reply claim(struct scripts *s, uint64_t id)
     return ask_for(s, id, (struct redis_webhooks){.limit = 10});
 }
 
-/* "A:bob R:bob": kinds and users of what is claimed, in order. */
+/* "A:bob R:bob C:2": kinds, and users or counts, of what is claimed, in order. */
 static const char *said(struct redis_webhooks_reply r)
 {
     static char text[256];
@@ -55,6 +55,8 @@ static const char *said(struct redis_webhooks_reply r)
         assert_true(slice_eq(w->app, APP));
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%c%s%.*s", i ? " " : "",
                               w->kind, w->user.p ? ":" : "", SLICE_ARG(w->user));
+        if (w->kind == WEBHOOK_COUNT)
+            n += (size_t)snprintf(text + n, sizeof text - n, ":%u", w->count);
     }
     return text;
 }
@@ -160,6 +162,48 @@ static void counts_are_published_where_they_are_wanted(void **state)
     assert_total(s, 4, N1);
     assert_silence(s);
     assert_string_equal(claimed(s), "");
+}
+
+/* A reap included; each of them between what it is the count of. */
+static void each_count_has_one_entry_where_it_is_wanted(void **state)
+{
+    const unsigned all = WANT_OCCUPIED | WANT_TOTALS;
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), all, false));
+    does(s, N2, with(count(2), all, false));
+    does(s, N2, with(count(2), all, false)); /* is no change */
+    does(s, N2, with(count(0), all, false));
+    does(s, N2, with(count(3), WANT_COUNT, false)); /* isn't wanted */
+    assert_string_equal(claimed(s), "O C:1 C:3 C:1");
+    reap(s, N1, 0xddULL << 12);
+    assert_string_equal(claimed(s), "C:3");
+    does(s, N2, with(count(0), all, false));
+    assert_string_equal(claimed(s), "C:0 V");
+}
+
+static void of_large_counts_the_last_waits(void **state)
+{
+    struct scripts *s = *state;
+    struct redis_webhooks_reply r;
+    uint64_t due;
+
+    does(s, N1, with(count(100), WANT_TOTALS, false));
+    does(s, N2, with(count(1), WANT_TOTALS, false));
+    r = claim(s, N1);
+    due = r.next_ms;
+    assert_string_equal(said(r), "C:100");
+    assert_in_range(due, 4000, 5000);
+    usleep(50000);
+    does(s, N2, with(count(500), WANT_TOTALS, false));
+    r = claim(s, N1); /* the later one, when the first one was due */
+    assert_int_equal(r.n, 0);
+    assert_in_range(r.next_ms, due - 1000, due - 50);
+    assert_int_equal(ask(s, "ZCARD", "w", "")->integer, 1);
+    does(s, N2, with(count(0), WANT_TOTALS, false));
+    assert_string_equal(claimed(s), "C:100");
+    assert_int_equal(ask(s, "EXISTS", "w", "")->integer, 0);
+    assert_int_equal(ask(s, "HLEN", "wp", "")->integer, 1); /* # */
 }
 
 static void only_what_is_wanted_is_noted(void **state)
@@ -469,6 +513,8 @@ int main(void)
         SCRIPTS_TEST(what_is_claimed_can_not_be_taken_back),
         SCRIPTS_TEST(what_a_node_wants_is_forgotten_with_its_part),
         SCRIPTS_TEST(counts_are_published_where_they_are_wanted),
+        SCRIPTS_TEST(each_count_has_one_entry_where_it_is_wanted),
+        SCRIPTS_TEST(of_large_counts_the_last_waits),
         SCRIPTS_TEST(only_what_is_wanted_is_noted),
         SCRIPTS_TEST(an_unclean_leave_waits_and_a_return_takes_it_back),
         SCRIPTS_TEST(a_reap_notes_what_its_channels_want),

@@ -255,6 +255,36 @@ describe('webhooks', { concurrency: 4 }, () => {
     assert.deepStrictEqual(names(receiver).slice(6).sort(), ['channel_vacated alone', 'member_removed presence-x ann']);
   }));
 
+  const counts = (receiver) => receiver.events.filter((e) => e.name === 'subscription_count').map((e) => e.subscription_count);
+
+  test('subscription_count: each, whoever’s last subscriber leaves, between occupied and vacated', withHooks(2, {}, { enable_subscription_count: true }, async (cluster, receiver) => {
+    const [a, b] = await cluster.several(2);
+    await a.subscribe('room');
+    await receiver.until(2);
+    await b.subscribe('room');
+    await receiver.until(3);
+    b.leave('room');
+    await receiver.until(4);
+    a.leave('room');
+    await receiver.until(6);
+    await after(300);
+    assert.deepStrictEqual(receiver.events.map((e) => [e.name, e.subscription_count].join(' ').trim()), [
+      'channel_occupied', 'subscription_count 1', 'subscription_count 2', 'subscription_count 1', 'subscription_count 0', 'channel_vacated',
+    ]);
+  }));
+
+  test('subscription_count: without those of a node that was killed', withHooks(2, { event_types: ['subscription_count'] }, { enable_subscription_count: true }, async (cluster, receiver) => {
+    const all = await cluster.several(4);
+    for (const [i, c] of all.entries()) {
+      await c.subscribe('room');
+      await receiver.until(i + 1);
+    }
+    await cluster.kill(1);
+    await receiver.until(5, 13000);
+    await after(300);
+    assert.deepStrictEqual(counts(receiver), [1, 2, 3, 4, 2]);
+  }));
+
   test('client events are sent by the sender’s node alone; a miss and a count by one', withHooks(3, { event_types: ['client_event', 'cache_miss', 'subscription_count'] }, { enable_subscription_count: true }, async (cluster, receiver) => {
     const all = await cluster.several(3);
     for (const [i, c] of all.entries()) await c.enter('presence-x', { user_id: `u${i}` });
