@@ -166,6 +166,17 @@ static void version(void *context, struct shared_channel *c)
     send(s, call);
 }
 
+static void total(void *context, struct shared_channel *c)
+{
+    struct seat *s = context;
+    struct call *call = call_alloc(s, INCOMING_TOTAL);
+
+    call->channel = shared_id(c);
+    redis_encode_total(&s->redis->keys, shared_app(c), shared_name(c),
+                       &call->command.bytes);
+    send(s, call);
+}
+
 void redis_ask_kept(struct seat *s, struct shared_channel *c)
 {
     struct call *call = call_alloc(s, INCOMING_KEPT);
@@ -228,6 +239,7 @@ const struct shared_pipe *redis_pipe(void)
         .verify = verify,
         .list = list,
         .version = version,
+        .total = total,
         .publish = publish,
         .fenced = fenced,
     };

@@ -251,3 +251,19 @@ const char *redis_decode_version(const redisReply *r, struct version *out)
         return "version: not a number and a nonce";
     return NULL;
 }
+
+const char *redis_decode_total(const redisReply *r, unsigned *out)
+{
+    uint64_t total = 0, one;
+    struct slice s;
+
+    if (!r || r->type != REDIS_REPLY_ARRAY)
+        return "total: no list";
+    for (size_t i = 0; i < r->elements; i++) {
+        if (!reply_text(r->element[i], &s) || !text_decimal(s, &one) || one > UINT32_MAX)
+            return "total: not a count";
+        total += one;
+    }
+    *out = total < UINT32_MAX ? (unsigned)total : UINT32_MAX;
+    return NULL;
+}

@@ -222,6 +222,14 @@ void redis_encode_version(const struct redis_keys *k, struct slice app,
     ADD_KEY(to, redis_key_of_channel(k, KEY_VERSION, app, channel, k_));
 }
 
+void redis_encode_total(const struct redis_keys *k, struct slice app,
+                        struct slice channel, struct buf *to)
+{
+    add_size(to, '*', 2);
+    add_word(to, SLICE("HVALS"));
+    ADD_KEY(to, redis_key_of_channel(k, KEY_SUBSCRIPTIONS, app, channel, k_));
+}
+
 static void add_value(struct buf *to, struct beat_value v)
 {
     if (!v.counter && !v.nonce) {

@@ -90,7 +90,7 @@ static const char *decode_push(struct slice m, struct push *p)
     return NULL;
 }
 
-/* `C 12 <nid>` */
+/* `C 12 <epoch>` */
 static const char *decode_count(struct slice m, struct redis_count *c)
 {
     struct text_reader r = {{m.p + 1, m.n - 1}, true};
@@ -98,7 +98,7 @@ static const char *decode_count(struct slice m, struct redis_count *c)
     text_literal(&r, ' ');
     c->total = text_read_decimal(&r);
     text_literal(&r, ' ');
-    c->nid = text_read_hex16(&r);
+    c->epoch = text_read_hex16(&r);
     return r.ok && !r.rest.n ? NULL : "a count that can't be read";
 }
 

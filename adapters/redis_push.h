@@ -29,9 +29,10 @@ struct redis_event {
 /** Appends the event's message; kept is ignored: it's the script's. */
 void redis_event_encode(const struct redis_event *e, struct buf *to);
 
-/* How many subscriptions the channel has on all nodes, since nid's have changed. */
+/* How many subscriptions the channel has on all nodes, by the partition's keys of that
+ * epoch. */
 struct redis_count {
-    uint64_t total, nid;
+    uint64_t total, epoch;
 };
 
 enum redis_message_kind { MESSAGE_PUSH, MESSAGE_COUNT, MESSAGE_EVENT };

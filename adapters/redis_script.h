@@ -67,6 +67,11 @@ void redis_encode_version(const struct redis_keys *k, struct slice app,
                           struct slice channel, struct buf *to);
 const char *redis_decode_version(const redisReply *r, struct version *out) MUST_CHECK;
 
+/** Its subscriptions on each node that has any (HVALS); decoded: their sum. */
+void redis_encode_total(const struct redis_keys *k, struct slice app,
+                        struct slice channel, struct buf *to);
+const char *redis_decode_total(const redisReply *r, unsigned *out) MUST_CHECK;
+
 /* Liveness. */
 void redis_encode_beat(const struct redis_keys *k, const struct beat *b, struct buf *to);
 const char *redis_decode_beat(const redisReply *r, void **memory,

@@ -87,7 +87,14 @@ static void waits(void *context, struct shared_channel *c, bool wait)
     s->sink->waits(s->context, shared_life(c), wait);
 }
 
-static const struct shared_sink sink = {opened, waits, published};
+static void total(void *context, struct shared_channel *c, unsigned n)
+{
+    struct seat *s = context;
+
+    s->sink->count(s->context, shared_life(c), n);
+}
+
+static const struct shared_sink sink = {opened, waits, published, total};
 
 void seat_init(struct seat *s, struct redis *r, unsigned home)
 {
@@ -203,13 +210,6 @@ static void take_event(struct seat *s, struct shared_channel *c,
         in_turn(s, c, e, had);
 }
 
-static void take_count(struct seat *s, const struct shared_channel *c,
-                       const struct redis_count *count)
-{
-    if (shared_life(c))
-        s->sink->count(s->context, shared_life(c), (unsigned)count->total);
-}
-
 static void fail(struct seat *s, const struct incoming *in, const char *why)
 {
     log_error("redis.bad_reply", "error=%s", why);
@@ -244,7 +244,7 @@ static void take_message(struct seat *s, const struct incoming *in)
     else if (c && m.kind == MESSAGE_PUSH)
         shared_push(c, &m.push, clock_ms());
     else if (c && m.kind == MESSAGE_COUNT)
-        take_count(s, c, &m.count);
+        shared_total(c, (unsigned)m.count.total, m.count.epoch, clock_ms());
     else if (c)
         take_event(s, c, &m.event);
 }
@@ -311,6 +311,7 @@ static void take_reply(struct seat *s, const struct incoming *in)
     struct verify_reply verify;
     struct list_reply list;
     struct version version;
+    unsigned count;
     void *memory = NULL;
     const char *why = NULL;
 
@@ -326,6 +327,10 @@ static void take_reply(struct seat *s, const struct incoming *in)
         why = redis_decode_list(in->reply, &memory, &list);
         if (!why)
             shared_listed(s->shared, in->partition, &list);
+    } else if (in->kind == INCOMING_TOTAL) {
+        why = redis_decode_total(in->reply, &count);
+        if (!why && c)
+            shared_total_read(c, count, now);
     } else {
         why = redis_decode_version(in->reply, &version);
         if (!why && c)
@@ -372,6 +377,7 @@ static void take_one(struct seat *s, const struct incoming *in)
     case INCOMING_VERIFY:
     case INCOMING_LIST:
     case INCOMING_VERSION:
+    case INCOMING_TOTAL:
         if (in->number == s->generation)
             take_reply(s, in);
         break;

@@ -27,6 +27,7 @@ enum incoming_kind {
     INCOMING_VERIFY,
     INCOMING_LIST,
     INCOMING_VERSION,
+    INCOMING_TOTAL,
     INCOMING_KEPT,
 };
 

@@ -170,6 +170,15 @@ static bool epoch_changed(struct partition *p, uint64_t epoch)
     return true;
 }
 
+void partition_epoch_heard(struct partition *p, uint64_t epoch)
+{
+    if (!epoch || !p->epoch || epoch == p->epoch)
+        return;
+    p->hold_until = p->shared->now + HOLD_EPOCH_MS;
+    p->must_verify = true;
+    partition_busy(p);
+}
+
 /* Replies */
 
 static void give_nid_up(struct shared *s)

@@ -31,6 +31,8 @@ struct shared *shared_alloc(const struct shared_pipe *pipe,
     list_init(&s->rotation);
     list_init(&s->holding);
     list_init(&s->echoes);
+    list_init(&s->totals);
+    list_init(&s->totals_held);
     for (unsigned i = 0; i < PARTITIONS; i++)
         partition_init(&s->partitions[i], s, i);
     return s;
@@ -48,6 +50,7 @@ void shared_set_direct(struct shared_channel *c, bool direct)
     c->direct = direct;
     if (c->presence)
         presence_set_direct(c->presence, direct, c->shared->now);
+    shared_total_set_direct(c, direct);
 }
 
 void shared_set_waits(struct shared_channel *c, bool wait)
@@ -139,9 +142,11 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     c->kind = how->kind;
     c->presence = how->presence;
     c->owner = how->owner;
-    c->opened = c->waits = c->suspect = c->checking = false;
+    c->opened = c->waits = c->suspect = c->checking = c->total_any = false;
     c->direct = s->degraded;
     c->count = c->kind.counted; /* whoever opens it subscribes */
+    if (c->direct)
+        shared_total_set_direct(c, true);
     count_settle(c);
     if (c->kind.fresh)
         c->before = c->asked = c->subscribed = false;
@@ -171,6 +176,7 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
     list_remove(&c->rotation);
     list_remove(&c->holding);
     list_remove(&c->snapshot);
+    list_remove(&c->totals);
     shared_count(c, 0, unclean);
     shared_go_idle(c);
     shared_channel_drop(c);
@@ -178,11 +184,14 @@ void shared_close(struct shared_channel *c, bool unclean, uint64_t now)
 
 void shared_count(struct shared_channel *c, unsigned n, bool unclean)
 {
+    unsigned before = c->count;
+
     if (!c->kind.counted)
         return;
     c->count = n;
     c->count_unclean = unclean;
     count_settle(c);
+    shared_total_counted(c, before);
 }
 
 void shared_turn_ends(struct shared *s)
@@ -193,6 +202,7 @@ void shared_turn_ends(struct shared *s)
         list_remove(&p->busy);
         partition_flush(p);
     }
+    shared_totals_tell(s);
 }
 
 void shared_hold(struct shared_channel *c)
@@ -231,6 +241,7 @@ void shared_tick(struct shared *s, uint64_t now)
     if (s->generation && !(s->ablation & ABLATE_ROTATION))
         shared_rotate(s);
     end_holds(s);
+    shared_totals_end_holds(s);
     shared_expect_echoes(s);
     drop_idle(s);
     for (unsigned i = 0; i < PARTITIONS; i++)

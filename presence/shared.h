@@ -43,6 +43,8 @@ struct shared_pipe {
                  uint64_t cursor); /* shared_listed */
     /* shared_version: the channel's version now. */
     void (*version)(void *context, struct shared_channel *c);
+    /* shared_total_read: its subscriptions on all nodes now. */
+    void (*total)(void *context, struct shared_channel *c);
     /* Not answered; the echo comes back by shared_echo. */
     void (*publish)(void *context, struct shared_channel *c, struct shared_event *e);
     /* A batch or verify was refused: this nid is declared dead. */
@@ -61,6 +63,9 @@ struct shared_sink {
     /* The event's turn has come: this node's clients get it now, if the channel still has
      * a life here. Takes the event. */
     void (*published)(void *context, struct shared_channel *c, struct shared_event *e);
+    /* A channel of WANT_COUNT has other subscriptions on all nodes than was told last in
+     * this life. */
+    void (*total)(void *context, struct shared_channel *c, unsigned total);
 };
 
 /* What a channel is; fixed for its life. */
@@ -139,6 +144,11 @@ bool shared_echo(struct shared_channel *c, uint64_t nid, uint64_t number);
  * late. */
 bool shared_is_late(struct shared_channel *c, uint64_t number);
 void shared_version(struct shared_channel *c, struct version v, uint64_t now);
+/** So many subscriptions has the channel on all nodes; published under the partition's
+ * epoch (0: isn't known). */
+void shared_total(struct shared_channel *c, unsigned total, uint64_t epoch, uint64_t now);
+/** The same, as it was asked for. */
+void shared_total_read(struct shared_channel *c, unsigned total, uint64_t now);
 
 /** The channel's record, or NULL. */
 struct shared_channel *shared_find(struct shared *s, struct slice app,

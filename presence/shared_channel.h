@@ -63,6 +63,12 @@ struct shared_channel {
     bool count_unclean;
     unsigned listed;
     uint64_t count_hash;      /* 32 bits */
+    unsigned total;           /* subscriptions on all nodes, as Redis said it last */
+    unsigned total_told;      /* as the home was told it last, in this life */
+    bool total_any;           /* and whether it was */
+    bool total_unsure;        /* it may have changed meanwhile */
+    uint64_t total_asked;     /* the life that has asked; 0 none */
+    struct list totals;       /* to be told, in shared's list, or in that of those held */
     struct list dirty;        /* count, in its partition's list, or alone */
     struct list snapshot;     /* in its partition's list, or alone */
     struct list idle;         /* without a life, in shared's list */
@@ -140,6 +146,8 @@ struct shared {
     struct list busy; /* partitions to be flushed at the end of the turn */
     struct list idle; /* channels without a life, oldest first */
     struct list rotation, holding, echoes;
+    struct list totals;      /* to be told at the end of the turn */
+    struct list totals_held; /* lower ones, until removals aren't held any more */
     struct partition partitions[PARTITIONS];
 };
 
@@ -177,6 +185,9 @@ void partition_lost(struct partition *p);
 void partition_found(struct partition *p);
 /** Redis has nothing of the new nid. */
 void partition_renamed(struct partition *p);
+/** A push was made under this epoch (0: isn't known): if it isn't the one that is known,
+ * the keys were lost, or are others now; that is looked into, and removals wait. */
+void partition_epoch_heard(struct partition *p, uint64_t epoch);
 void partition_tick(struct partition *p);
 
 /* Records (shared_record.c). */
@@ -212,6 +223,21 @@ void shared_set_waits(struct shared_channel *c, bool wait);
 void shared_hold(struct shared_channel *c);
 /** This node decides about the channel and delivers by itself, or doesn't any more. */
 void shared_set_direct(struct shared_channel *c, bool direct);
+
+/* Totals of subscriptions (shared_total.c). */
+
+/** The links are lost, and with them what they may have said. */
+void shared_total_lost(struct shared_channel *c);
+/** Asks Redis, if it isn't sure any more and what is published arrives. */
+void shared_total_check(struct shared_channel *c);
+/** This node decides from now on, and at the beginning of a life; or Redis does again. */
+void shared_total_set_direct(struct shared_channel *c, bool direct);
+/** The subscriptions here were so many before. */
+void shared_total_counted(struct shared_channel *c, unsigned before);
+/** Tells what has come up in this turn. */
+void shared_totals_tell(struct shared *s);
+/** Tells what is held no longer. */
+void shared_totals_end_holds(struct shared *s);
 
 /* Events (shared_event.c). */
 

@@ -37,6 +37,7 @@ static void links_lost(struct shared_channel *c)
 {
     c->asked = c->subscribed = c->checking = false;
     list_remove(&c->snapshot);
+    shared_total_lost(c);
     if (!c->life) /* the next one is not to have them, long after */
         shared_deliver_waiting(c, false);
     else if (c->opened && !c->presence && !c->direct)
@@ -96,6 +97,7 @@ void shared_subscribed(struct shared_channel *c, uint64_t now)
     shared_deliver_waiting(c, true);
     shared_send_waiting(c);
     step_in(c);
+    shared_total_check(c);
     shared_maybe_opened(c);
 }
 

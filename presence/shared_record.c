@@ -66,6 +66,7 @@ struct shared_channel *shared_channel_get(struct shared *s, struct slice app,
     list_init(&c->rotation);
     list_init(&c->holding);
     list_init(&c->echoes);
+    list_init(&c->totals);
     list_init(&c->events);
     hmap_insert(&c->partition->channels, &c->by_name, name_hash(s, app, name));
     c->id = ++s->next_id;

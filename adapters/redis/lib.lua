@@ -147,7 +147,8 @@ local function tell_count(ch, flags)
   local total = 0
   for _, n in ipairs(redis.call('HVALS', base .. 's:' .. ch)) do total = total + tonumber(n) end
   if wants(flags, 4) then
-    redis.call('PUBLISH', base .. 'c:' .. ch, 'C ' .. text_of(total) .. ' ' .. nid)
+    redis.call('PUBLISH', base .. 'c:' .. ch, 'C ' .. text_of(total) .. ' '
+      .. (redis.call('GET', base .. 'e') or '0000000000000000'))
   end
   if wants(flags, 8) then webhook_count(ch, total) end
 end

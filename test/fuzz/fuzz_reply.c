@@ -96,6 +96,7 @@ static void others(const redisReply *r)
         touch(kept.message);
     wrong = redis_decode_verify(r, &verified);
     wrong = redis_decode_version(r, &version);
+    wrong = redis_decode_total(r, &n);
     wrong = redis_decode_kill(r, &flag);
     wrong = redis_decode_reap(r, &flag);
     wrong = redis_decode_beat(r, &memory, &beaten);

@@ -183,7 +183,7 @@ static void a_count_is_read_or_refused(void **state)
     (void)state;
     assert_null(redis_message_decode(SLICE("C 12 00000000000000cc"), &m));
     assert_int_equal(m.kind, MESSAGE_COUNT);
-    assert_true(m.count.total == 12 && m.count.nid == 0xcc);
+    assert_true(m.count.total == 12 && m.count.epoch == 0xcc);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_non_null(redis_message_decode(slice_of(bad[i]), &m));
 }

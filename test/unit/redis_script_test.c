@@ -242,6 +242,23 @@ static struct version version_of(struct scripts *s)
     return v;
 }
 
+static void the_total_can_be_asked_for(void **state)
+{
+    struct scripts *s = *state;
+    const unsigned counts[] = {2, 40};
+    unsigned total = 1;
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct buf b = BUF_INIT;
+
+        redis_encode_total(&s->keys, APP, ROOM, &b);
+        assert_null(redis_decode_total(run(s, &b), &total));
+        assert_int_equal(total, i == 0 ? 0 : i == 1 ? 2 : 42);
+        if (i < 2)
+            does(s, i ? N2 : N1, count(counts[i]));
+    }
+}
+
 static void the_version_can_be_asked_for(void **state)
 {
     struct scripts *s = *state;
@@ -446,6 +463,7 @@ int main(void)
         SCRIPTS_TEST(the_sum_is_what_joins_and_counts_add),
         SCRIPTS_TEST(counts_add_up_exactly_and_a_hash_may_be_0),
         SCRIPTS_TEST(the_version_expires_60_s_after_the_last_member),
+        SCRIPTS_TEST(the_total_can_be_asked_for),
         SCRIPTS_TEST(the_version_can_be_asked_for),
         SCRIPTS_TEST(a_count_occupies_and_vacates),
         SCRIPTS_TEST(a_channel_is_listed_while_it_has_members_or_subscriptions),

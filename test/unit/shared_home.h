@@ -33,6 +33,7 @@ struct world {
     size_t bytes;
     uint64_t random;
     unsigned added, removed, known, published; /* told */
+    unsigned total, totals, totals_asked;      /* the last one told, how many were */
 };
 
 static inline uint64_t random_number(void *context)
@@ -88,13 +89,20 @@ static inline void version(void *context, struct shared_channel *c)
     (void)context, (void)c;
 }
 
+static inline void ask_total(void *context, struct shared_channel *c)
+{
+    (void)c;
+    ((struct world *)context)->totals_asked++;
+}
+
 static const struct shared_pipe pipe = {.random = random_number,
                                         .subscribe = subscribe,
                                         .unsubscribe = unsubscribe,
                                         .batch = batch,
                                         .verify = verify,
                                         .publish = publish,
-                                        .version = version};
+                                        .version = version,
+                                        .total = ask_total};
 
 static inline void opened(void *context, struct shared_channel *c)
 {
@@ -108,7 +116,17 @@ static inline void published(void *context, struct shared_channel *c,
     ((struct world *)context)->published += shared_life(c) != 0;
 }
 
-static const struct shared_sink sink = {.opened = opened, .published = published};
+static inline void total(void *context, struct shared_channel *c, unsigned n)
+{
+    struct world *w = context;
+
+    (void)c;
+    w->total = n;
+    w->totals++;
+}
+
+static const struct shared_sink sink = {
+    .opened = opened, .published = published, .total = total};
 
 static inline void added(void *context, const struct member *m)
 {

@@ -229,7 +229,7 @@ static void what_is_found_under_its_name_is_looked_at(void **state)
     end(&w);
 }
 
-/* What Redis publishes of it must arrive here: the webhook is this node's to send. */
+/* What Redis publishes of it must arrive here: its clients are told by that. */
 static void a_count_that_is_published_waits_for_the_subscription(void **state)
 {
     static const struct shared_kind kinds[] = {{.counted = true, .webhooks = WANT_COUNT},
@@ -255,14 +255,182 @@ static void a_count_that_is_published_waits_for_the_subscription(void **state)
     }
 }
 
+/* A channel whose clients are told how many they are on all nodes; two are here, and
+ * Redis has said that there are 9. */
+static struct shared_channel *begin_counted(struct world *w)
+{
+    struct shared_channel *c;
+
+    begin(w);
+    c = shared_open(
+        w->shared, SLICE("app"), SLICE("room"),
+        &(struct shared_opening){
+            .life = 2, .kind = {.counted = true, .webhooks = WANT_COUNT}, .owner = w},
+        0);
+    shared_count(c, 2, false);
+    shared_subscribed(c, 0);
+    answer_all_verifies(w);
+    while (w->ops)
+        answer_batch(w);
+    shared_total(c, 9, 1, 0);
+    assert_true(w->total == 9 && w->totals == 1);
+    return c;
+}
+
+static void end_counted(struct world *w, struct shared_channel *c)
+{
+    shared_close(c, false, 0);
+    end(w);
+}
+
+static void a_total_is_told_once(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_total(c, 9, 1, 0);
+    assert_int_equal(w.totals, 1);
+    shared_total(c, 8, 1, 0);
+    assert_true(w.total == 8 && w.totals == 2);
+    end_counted(&w, c);
+}
+
+static void what_may_have_been_missed_is_asked_for(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    assert_int_equal(w.totals_asked, 0);
+    shared_link_up(w.shared, 2, 1000);
+    assert_int_equal(w.totals_asked, 0); /* nothing arrives yet */
+    shared_subscribed(c, 1100);
+    assert_int_equal(w.totals_asked, 1);
+    shared_total_read(c, 11, 1200);
+    assert_true(w.total == 11 && w.totals == 2);
+    shared_total_read(c, 5, 1200); /* wasn't asked for */
+    assert_int_equal(w.totals, 2);
+
+    shared_link_up(w.shared, 3, 20000);
+    shared_subscribed(c, 20000);
+    assert_int_equal(w.totals_asked, 2);
+    shared_total(c, 13, 1, 20100);
+    shared_total_read(c, 12, 20200); /* may be older */
+    assert_true(w.total == 13 && w.totals == 3);
+    end_counted(&w, c);
+}
+
+static void a_lower_total_waits_as_removals_do(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_link_up(w.shared, 2, 1000);
+    shared_subscribed(c, 1000);
+    shared_total_read(c, 3, 1100);
+    shared_total(c, 6, 1, 1200);
+    shared_tick(w.shared, 6500);
+    assert_int_equal(w.totals, 1);
+    shared_total(c, 9, 1, 6600);
+    shared_tick(w.shared, 7000);
+    assert_int_equal(w.totals, 1); /* as was told */
+    shared_link_up(w.shared, 3, 10000);
+    shared_subscribed(c, 10000);
+    shared_total_read(c, 8, 10100);
+    shared_total(c, 10, 1, 10200);
+    assert_true(w.total == 10 && w.totals == 2);
+    shared_total(c, 7, 1, 10300);
+    shared_tick(w.shared, 15999);
+    assert_int_equal(w.totals, 2);
+    shared_tick(w.shared, 16000);
+    assert_true(w.total == 7 && w.totals == 3);
+    end_counted(&w, c);
+}
+
+/* Another node has seen first that Redis was emptied. */
+static void a_lower_total_of_another_epoch_waits(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_total(c, 3, 2, 1000);
+    assert_int_equal(w.totals, 1);
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.verifies, 1); /* it is looked into */
+    shared_tick(w.shared, 9999);
+    assert_int_equal(w.totals, 1);
+    shared_tick(w.shared, 10000);
+    assert_true(w.total == 3 && w.totals == 2);
+    end_counted(&w, c);
+}
+
+static void a_node_by_itself_goes_on_from_the_last_total(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_degraded(w.shared, true, 3000);
+    shared_turn_ends(w.shared);
+    assert_int_equal(w.totals, 1);
+    shared_count(c, 4, false);
+    assert_int_equal(w.totals, 1); /* who comes is in by the end of the turn */
+    shared_turn_ends(w.shared);
+    assert_true(w.total == 11 && w.totals == 2);
+    shared_count(c, 3, false);
+    shared_turn_ends(w.shared);
+    assert_true(w.total == 10 && w.totals == 3);
+
+    shared_link_up(w.shared, 2, 9000);
+    shared_degraded(w.shared, false, 9000);
+    shared_subscribed(c, 9000);
+    assert_int_equal(w.totals_asked, 1);
+    shared_total_read(c, 9, 9100); /* without the one who came */
+    shared_total(c, 10, 1, 9200);
+    shared_tick(w.shared, 20000);
+    assert_int_equal(w.totals, 3);
+    end_counted(&w, c);
+}
+
+/* It has heard of no other node's then. */
+static void a_life_that_begins_without_redis_has_a_total_too(void **state)
+{
+    struct world w;
+    struct shared_channel *c;
+
+    (void)state;
+    begin(&w);
+    shared_degraded(w.shared, true, 3000);
+    c = shared_open(
+        w.shared, SLICE("app"), SLICE("room"),
+        &(struct shared_opening){
+            .life = 2, .kind = {.counted = true, .webhooks = WANT_COUNT}, .owner = &w},
+        3000);
+    shared_turn_ends(w.shared);
+    assert_true(w.total == 1 && w.totals == 1);
+    shared_count(c, 2, false);
+    shared_turn_ends(w.shared);
+    assert_true(w.total == 2 && w.totals == 2);
+    end_counted(&w, c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_bounded_by_bytes_too),
         cmocka_unit_test(a_count_that_is_published_waits_for_the_subscription),
+        cmocka_unit_test(a_life_that_begins_without_redis_has_a_total_too),
+        cmocka_unit_test(a_lower_total_of_another_epoch_waits),
+        cmocka_unit_test(a_lower_total_waits_as_removals_do),
+        cmocka_unit_test(a_node_by_itself_goes_on_from_the_last_total),
         cmocka_unit_test(a_snapshot_that_is_under_way_at_the_hand_back_sets_nothing_back),
         cmocka_unit_test(a_push_between_two_lives_counts),
         cmocka_unit_test(a_push_that_asks_for_a_snapshot_counts),
+        cmocka_unit_test(a_total_is_told_once),
+        cmocka_unit_test(what_may_have_been_missed_is_asked_for),
         cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
         cmocka_unit_test(who_is_back_before_his_leave_was_sent_is_let_in_at_once),
