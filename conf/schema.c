@@ -80,8 +80,8 @@ const struct conf_key conf_keys[] = {
     {"cache_ttl", UNSIGNED, "s", "1800", 1, 31536000, NODE(cache_ttl),
      .help = "How long a cache channel keeps its last event."},
     {"cache_max_kb", UNSIGNED, "KiB", "65536", 1, 16777216, NODE(cache_max_kb),
-     .help = "Memory for those kept events, all apps together; Redis, where it keeps "
-             "them, has no such bound."},
+     .help =
+         "Memory for those kept events, all apps together; not where Redis keeps them."},
     {"cors_allowed_origins", LIST, NULL, "", 1, 255, NODE(cors_allowed_origins),
      .check = check_cors_origin,
      .help = "Origins that may call the HTTP API from a page; * any, none: no CORS."},
