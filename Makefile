@@ -88,7 +88,7 @@ $(BUILD)/test/%: test/unit/%.c $(BUILD)/libmuster.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o %.a,$^) $(LDLIBS) -lcmocka
 
 # The simulator's Redis against a real one.
-$(BUILD)/test/redis_fake_test: $(patsubst %,$(BUILD)/obj/test/sim/%.o,fake_redis fake_hooks memory)
+$(BUILD)/test/redis_fake_test: $(patsubst %,$(BUILD)/obj/test/sim/%.o,fake_redis fake_data fake_hooks memory)
 
 load: $(LOAD)
 

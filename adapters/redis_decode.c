@@ -29,6 +29,16 @@ static bool decode_status(const redisReply *r, enum reply_status *status)
     return true;
 }
 
+static bool decode_batch_status(const redisReply *r, enum reply_status *status)
+{
+    struct slice s;
+
+    if (!reply_text(r, &s) || !slice_is(s, "ANEW"))
+        return decode_status(r, status);
+    *status = REPLY_ANEW;
+    return true;
+}
+
 /* `12:00c0ffee00c0f001` */
 static bool decode_at(struct slice s, struct version *at)
 {
@@ -170,7 +180,7 @@ const char *redis_decode_batch(const redisReply *r, unsigned n_ops, void **memor
     *memory = NULL;
     *out = (struct batch_reply){.n = 0};
     if (!r || r->type != REDIS_REPLY_ARRAY || r->elements < 2 ||
-        !decode_status(r->element[0], &out->status) ||
+        !decode_batch_status(r->element[0], &out->status) ||
         !reply_id(r->element[1], &out->epoch))
         return "batch: a reply without status and epoch";
     if (out->status == REPLY_OK)

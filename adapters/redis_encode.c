@@ -188,11 +188,15 @@ void redis_encode_batch(const struct redis_keys *k, const struct batch *b,
     for (unsigned i = 0; i < b->n; i++)
         words += words_of(&b->ops[i]);
     buf_reserve(to, BATCH_HEAD + words * BATCH_WORD);
-    begin_in(to, k, SCRIPT_BATCH, b->partition, 4 + words);
+    begin_in(to, k, SCRIPT_BATCH, b->partition, 5 + words);
     add_id(to, b->nid);
     add_tag(to, b->nonce);
     add_number(to, b->number);
     add_id(to, b->epoch_if_new);
+    if (b->epoch)
+        add_id(to, b->epoch);
+    else
+        add_word(to, SLICE(""));
     for (unsigned i = 0; i < b->n; i++)
         add_op(to, &b->ops[i], webhook_delay);
 }

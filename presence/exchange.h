@@ -34,6 +34,10 @@ enum exchange_webhook {
     WANT_MEMBERS = 2,  /* webhooks member_added and member_removed */
     WANT_COUNT = 4,    /* each new count of subscriptions of all nodes is published */
     WANT_TOTALS = 8,   /* webhook subscription_count */
+    TOLD_BEFORE = 16,  /* of an operation: Redis had confirmed it, or what it ends, before
+                        * it lost its keys. An arrival is no news then; a departure is,
+                        * though Redis finds nothing to end, once the others have had the
+                        * time to say that they still hold it */
 };
 
 enum op_kind {
@@ -63,6 +67,7 @@ struct batch {
     unsigned partition;
     uint64_t nid, number;
     uint64_t epoch_if_new; /* random, not 0 */
+    uint64_t epoch;        /* that it was made for; 0: any */
     uint64_t nonce;        /* random; the low 12 bits are 0: the script adds the change's
                             * place in the batch, counted from 1 */
     const struct op *ops;
@@ -97,6 +102,7 @@ enum reply_status {
     REPLY_OK,
     REPLY_FENCED, /* this nid was declared dead (rule 7) */
     REPLY_STALE,  /* the number isn't higher than the last one */
+    REPLY_ANEW,   /* a batch's epoch isn't the partition's, which the reply has */
 };
 
 struct batch_reply {

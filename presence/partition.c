@@ -37,10 +37,12 @@ static struct flight *fly(struct partition *p, enum op_kind kind,
     return f;
 }
 
-static struct op op_of(enum op_kind kind, const struct shared_channel *c)
+static struct op op_of(enum op_kind kind, const struct shared_channel *c, bool told)
 {
-    return (struct op){
-        .kind = kind, .app = c->app, .channel = c->name, .webhooks = c->kind.webhooks};
+    return (struct op){.kind = kind,
+                       .app = c->app,
+                       .channel = c->name,
+                       .webhooks = c->kind.webhooks | (told ? TOLD_BEFORE : 0u)};
 }
 
 static unsigned limit_of(const struct reference *r)
@@ -56,7 +58,7 @@ static unsigned limit_of(const struct reference *r)
 static struct op take_reference(struct partition *p, struct reference *r)
 {
     enum op_kind kind = r->wanted && !r->renew ? OP_JOIN : OP_LEAVE;
-    struct op op = op_of(kind, r->channel);
+    struct op op = op_of(kind, r->channel, r->lost && !(r->wanted && r->fresh));
 
     list_remove(&r->dirty);
     r->in_flight = true;
@@ -77,7 +79,7 @@ static struct op take_reference(struct partition *p, struct reference *r)
 
 static struct op take_count(struct partition *p, struct shared_channel *c)
 {
-    struct op op = op_of(OP_COUNT, c);
+    struct op op = op_of(OP_COUNT, c, c->count_lost && !(c->count && c->count_fresh));
 
     list_remove(&c->dirty);
     fly(p, OP_COUNT, c)->count = c->count;
@@ -89,7 +91,7 @@ static struct op take_count(struct partition *p, struct shared_channel *c)
 
 static struct op take_snapshot(struct partition *p, struct shared_channel *c)
 {
-    struct op op = op_of(OP_SNAPSHOT, c);
+    struct op op = op_of(OP_SNAPSHOT, c, false);
 
     list_remove(&c->snapshot);
     fly(p, OP_SNAPSHOT, c)->restarts = c->presence->replica.restarts;
@@ -168,6 +170,7 @@ static void send_batch(struct partition *p)
                       .nid = s->nid,
                       .number = ++p->number,
                       .epoch_if_new = s->pipe->random(s->context),
+                      .epoch = p->epoch,
                       .nonce = s->pipe->random(s->context) & ~(uint64_t)0xfff,
                       .ops = ops,
                       .n = n};

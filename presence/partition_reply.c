@@ -7,6 +7,8 @@
 
 enum {
     HOLD_EPOCH_MS = 9000, /* removals after the partition's keys were lost */
+    TAKEN_MS = 3000,      /* by then a webhook is with a node that sends it, and the
+                           * loss of what it was noted in found out */
     STALE_JUMP = 1000,
     LISTS_MAX = 3,
 };
@@ -91,6 +93,8 @@ void partition_lost(struct partition *p)
         land_all(p, p->flight_nid == p->shared->nid);
     p->in_flight = FLIGHT_NONE;
     p->must_verify = true;
+    if (!p->lost_at)
+        p->lost_at = p->shared->now;
 }
 
 /* Everything of this partition at once */
@@ -154,15 +158,60 @@ static void resync_channel(struct hmap_node *node, void *context)
     shared_want_snapshot(c);
 }
 
+/* Of what was confirmed just before the loss the webhook may have been lost as well,
+ * before anybody took it: that is told once more. */
+static bool was_told(uint64_t since, uint64_t lost_at)
+{
+    return since + TAKEN_MS <= lost_at;
+}
+
+static bool is_held_elsewhere(const struct reference *r)
+{
+    const struct presence *p = r->channel->presence;
+    const struct member *m = p ? roster_find(&p->view, r->user) : NULL;
+
+    return m && m->n_nids > (member_has_nid(m, r->channel->shared->nid) ? 1u : 0u);
+}
+
+/* Who hears of the channel by webhooks knows of him: this node's reference was confirmed,
+ * or another's, from which he has come here meanwhile. */
+static void lose_reference(struct hmap_node *node, void *context)
+{
+    struct reference *r = CONTAINER_OF(node, struct reference, by_user);
+    const uint64_t *lost_at = context;
+    bool elsewhere;
+
+    if (r->lost)
+        return;
+    elsewhere = is_held_elsewhere(r);
+    r->lost = r->confirmed || elsewhere;
+    r->fresh = !elsewhere && !was_told(r->since, *lost_at);
+}
+
+static void lose_count(struct hmap_node *node, void *context)
+{
+    struct shared_channel *c = CONTAINER_OF(node, struct shared_channel, by_name);
+    const uint64_t *lost_at = context;
+
+    if (c->count_lost)
+        return;
+    c->count_lost = c->count_known > 0;
+    c->count_fresh = !was_told(c->count_since, *lost_at);
+}
+
 /* True: the partition's keys aren't those that we know; everything is asserted anew. An
  * empty partition has no epoch: who gives it one changes nothing. */
 static bool epoch_changed(struct partition *p, uint64_t epoch)
 {
     bool changed = p->epoch && epoch != p->epoch;
+    uint64_t lost_at = p->lost_at ? p->lost_at : p->shared->now;
 
     p->epoch = epoch;
+    p->lost_at = 0;
     if (!changed)
         return false;
+    hmap_each(&p->references, lose_reference, &lost_at);
+    hmap_each(&p->channels, lose_count, &lost_at);
     sweep(p, KNOWN_UNSURE, 0);
     p->hold_until = p->shared->now + HOLD_EPOCH_MS;
     hmap_each(&p->channels, resync_channel, NULL);
@@ -266,6 +315,11 @@ void shared_batched(struct shared *s, unsigned partition, const struct batch_rep
     if (p->in_flight != FLIGHT_BATCH)
         return;
     partition_busy(p);
+    if (r->status == REPLY_ANEW && p->flight_nid == s->nid) {
+        land_all(p, false);
+        epoch_changed(p, r->epoch);
+        return;
+    }
     if (!usable(p, r->status))
         return;
     epoch_changed(p, r->epoch);

@@ -23,6 +23,9 @@ struct reference {
     struct list waiting; /* presence_refs, until the join is through */
     enum known_state state;
     bool wanted;
+    bool confirmed;    /* Redis has had it, and hasn't confirmed that it is gone */
+    uint64_t since;    /* ms: when it was confirmed */
+    bool lost, fresh;  /* since then its keys were; and so soon that it may not be told */
     bool in_flight;    /* an operation of the batch under way is about it */
     bool unclean;      /* how it was given up */
     bool renew;        /* wanted with another info than Redis has: leaves, then joins */
@@ -61,6 +64,8 @@ struct shared_channel {
     unsigned count, count_known; /* subscriptions: wanted, and as Redis has it */
     enum known_state count_state;
     bool count_unclean;
+    bool count_lost, count_fresh; /* as a reference's */
+    uint64_t count_since;         /* ms: when Redis confirmed that it isn't 0 */
     unsigned listed;
     uint64_t count_hash;      /* 32 bits */
     unsigned total;           /* subscriptions on all nodes, as Redis said it last */
@@ -114,6 +119,7 @@ struct partition {
     bool must_verify;    /* once it is used */
     bool recheck;        /* verify again once nothing is unsure any more */
     unsigned mismatches; /* lists in a row that didn't put the sum right */
+    uint64_t lost_at;    /* ms: when the links went down; 0 it has answered since */
     uint64_t verify_at;
     unsigned list_mark;
     enum in_flight in_flight;

@@ -164,14 +164,24 @@ void reference_set(struct reference *r, enum known_state state)
     r->state = state;
     r->renew &= state != KNOWN_NOT;
     tally(p, r->state, r->hash, 1);
+    if (state == KNOWN_UNSURE)
+        return;
+    if (!r->confirmed || r->fresh)
+        r->since = p->shared->now;
+    r->confirmed = state == KNOWN_HELD;
+    r->lost = r->fresh = false;
 }
 
 void count_set(struct shared_channel *c, enum known_state state, unsigned known)
 {
     tally(c->partition, c->count_state, c->count_hash * c->count_known, -1);
+    if (!c->count_known || (state == KNOWN_HELD && c->count_fresh))
+        c->count_since = c->shared->now;
     c->count_state = state;
     c->count_known = known;
     tally(c->partition, c->count_state, c->count_hash * c->count_known, 1);
+    if (state != KNOWN_UNSURE)
+        c->count_lost = c->count_fresh = false;
 }
 
 /* A count of 0 is KNOWN_NOT. */

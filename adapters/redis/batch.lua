@@ -1,7 +1,8 @@
 -- lib.lua
--- ARGV: base, nid, tag, number, epoch if there is none, then each operation and its words.
--- Reply: status, epoch, then for each operation its result and the channel's version, as
--- `A12:nonce`; of a snapshot {that, cursor, {user, nids;info, ...}}.
+-- ARGV: base, nid, tag, number, epoch if there is none, the epoch that nid knows ('' none),
+-- then each operation and its words. Reply: status, epoch, then for each operation its
+-- result and the channel's version, as `A12:nonce`; of a snapshot {that, cursor, {user,
+-- nids;info, ...}}. ANEW: nothing was done, since the epoch is another one.
 local number = tonumber(ARGV[4])
 local epoch = redis.call('GET', base .. 'e')
 if not epoch then
@@ -13,6 +14,7 @@ local last = redis.call('HGET', X, '@')
 if number <= tonumber(last or '0') then return {'STALE', epoch} end
 redis.call('HSET', X, '@', ARGV[4])
 if not last then redis.call('SADD', base .. 'n', nid) end -- they come and go together
+if ARGV[6] ~= '' and ARGV[6] ~= epoch then return {'ANEW', epoch} end
 
 -- The sum of all that nid holds, added up here, as long as the numbers are exact.
 local sum = 0
@@ -33,7 +35,15 @@ local function forget_flags(ch)
   end
 end
 
-local function join(ch, user, info, max, hash, flags)
+-- The flags to be kept, and whether it is told before.
+local function split(flags)
+  local told = wants(flags, 16)
+  if told then begin_anew() end
+  return flags % 16, told
+end
+
+local function join(ch, user, info, max, hash, with)
+  local flags, told = split(with)
   local M = base .. 'm:' .. ch
   local cur = redis.call('HGET', M, user)
   local result, at
@@ -41,7 +51,7 @@ local function join(ch, user, info, max, hash, flags)
     if max > 0 and redis.call('HLEN', M) >= max then return 'F' end
     redis.call('HSET', M, user, nid .. ';' .. info)
     result, at = 'A', change(ch, 'A', user, info, true)
-    if wants(flags, 2) then webhook('A', ch, user, 0) end
+    if wants(flags, 2) then webhook('A', ch, user, 0, told) end
   else
     local semicolon = string.find(cur, ';', 1, true)
     local nids = string.sub(cur, 1, semicolon - 1)
@@ -57,10 +67,14 @@ local function join(ch, user, info, max, hash, flags)
   return result, at
 end
 
-local function leave(ch, user, hash, flags, delay)
+local function leave(ch, user, hash, with, delay)
+  local flags, told = split(with)
   local M = base .. 'm:' .. ch
   local cur = redis.call('HGET', M, user)
-  if not cur then return 'N' end
+  if not cur then
+    if told and wants(flags, 2) then webhook('R', ch, user, delay, told) end
+    return 'N'
+  end
   local result, left = drop(M, user, cur)
   if not result then return 'N' end
   local at = change(ch, result, user, '', left)
@@ -73,7 +87,8 @@ local function leave(ch, user, hash, flags, delay)
   return result, at
 end
 
-local function count(ch, n, hash, flags, delay)
+local function count(ch, n, hash, with, delay)
+  local flags, told = split(with)
   local S = base .. 's:' .. ch
   local old = tonumber(redis.call('HGET', X, 's' .. ch) or '0')
   local last = false
@@ -85,15 +100,16 @@ local function count(ch, n, hash, flags, delay)
     if flags > 0 then redis.call('HSET', X, 'w' .. ch, flags) end
     if not occupied then
       enlist(ch)
-      if wants(flags, 1) then webhook('O', ch, '', 0) end
+      if wants(flags, 1) then webhook('O', ch, '', 0, told) end
     end
   else
     redis.call('HDEL', X, 's' .. ch)
-    last = redis.call('HDEL', S, nid) == 1 and redis.call('EXISTS', S) == 0
+    local had = redis.call('HDEL', S, nid) == 1
+    last = (had or told) and redis.call('EXISTS', S) == 0
     forget_flags(ch)
   end
   if n ~= old then tell_count(ch, flags) end
-  if last then vacate(ch, flags, delay) end
+  if last then vacate(ch, flags, delay, told) end
   hold((n - old) * hash)
   return 'N'
 end
@@ -108,7 +124,7 @@ local function snapshot(ch, cursor, page)
 end
 
 local reply = {'OK', epoch}
-local a = 6
+local a = 7
 while ARGV[a] do
   local op, ch = ARGV[a], ARGV[a + 1]
   local result, at

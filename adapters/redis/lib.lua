@@ -93,11 +93,32 @@ local function token_of(kind, what)
   return string.format('%016.0f', redis.call('HINCRBY', P, '#', 1)) .. kind .. what
 end
 
+local anew -- ms; read once
+
+-- Nodes say again what they held before Redis lost its keys. For a while from the first of
+-- them on nobody is told of a departure: whom one node takes out another may be about to
+-- put back.
+local function begin_anew()
+  redis.call('SET', base .. 'a', '1', 'NX', 'PX', 9000)
+  anew = nil
+end
+
+local function still_anew()
+  if not anew then anew = math.max(0, redis.call('PTTL', base .. 'a')) end
+  return anew
+end
+
 -- One webhook a transition: O occupied, V vacated, A added, R removed. A return before a V
--- or R is due takes it back and adds none.
-local function webhook(kind, ch, user, delay)
+-- or R is due takes it back and adds none. told: it says again what was so before: an
+-- arrival causes none, but takes back what waits; a departure causes one, however many nodes
+-- say so meanwhile.
+local function webhook(kind, ch, user, delay, told)
   local what = #ch .. ':' .. ch .. user
   local before = (kind == 'A' and 'R' or kind == 'O' and 'V')
+  if not before then
+    if told and redis.call('HEXISTS', P, kind .. what) == 1 then return end
+    delay = math.max(delay, still_anew())
+  end
   if before then
     local waits = redis.call('HGET', P, before .. what)
     if waits then
@@ -108,6 +129,8 @@ local function webhook(kind, ch, user, delay)
         return
       end
       if due then redis.call('ZADD', W, '0', waits) end -- and stays before what follows
+    elseif told then
+      return
     end
   end
   local token = token_of(kind, what)
@@ -136,7 +159,8 @@ local function webhook_count(ch, total)
 end
 
 -- Flags: 1 occupied and vacated, 2 added and removed, 4 counts are published, 8 and are a
--- webhook. Those of a channel that nid has part in stand in X, for whoever reaps it.
+-- webhook. Those of a channel that nid has part in stand in X, for whoever reaps it. 16, of
+-- an operation alone: told before.
 local function wants(flags, which)
   return math.floor(flags / which) % 2 == 1
 end
@@ -153,7 +177,7 @@ local function tell_count(ch, flags)
   if wants(flags, 8) then webhook_count(ch, total) end
 end
 
-local function vacate(ch, flags, delay)
+local function vacate(ch, flags, delay, told)
   delist(ch, 'm:')
-  if wants(flags, 1) then webhook('V', ch, '', delay) end
+  if wants(flags, 1) then webhook('V', ch, '', delay, told) end
 end

@@ -9,89 +9,8 @@
 #include "server/base/hash.h"
 #include "server/base/xalloc.h"
 
-enum { FENCE_MS = 3600000, UNCLEAN_MS = 3000 };
+enum { FENCE_MS = 3600000, UNCLEAN_MS = 3000, ANEW_MS = 9000 };
 enum { EACH_COUNT_UP_TO = 100, COUNT_LATER_MS = 5000 }; /* webhooks */
-
-/* Data as a whole */
-
-static void data_fini(struct fake_data *d)
-{
-    for (unsigned i = 0; i < PARTITIONS; i++)
-        free(d->partitions[i].holders);
-    for (unsigned i = 0; i < d->n_channels; i++) {
-        struct fake_channel *c = &d->channels[i];
-
-        for (unsigned j = 0; j < c->n_members; j++)
-            free(c->members[j].refs);
-        free(c->members);
-        free(c->counts);
-    }
-    free(d->channels);
-    free(d->beats);
-    free(d->hooks);
-    free(d->leases);
-    memset(d, 0, sizeof *d);
-}
-
-static void *dup_array(const void *p, unsigned room, size_t size)
-{
-    return room ? memcpy(xmalloc(room * size), p, room * size) : NULL;
-}
-
-static void dup_channel(struct fake_channel *c)
-{
-    c->members = dup_array(c->members, c->members_room, sizeof *c->members);
-    for (unsigned j = 0; j < c->n_members; j++)
-        c->members[j].refs = dup_array(c->members[j].refs, c->members[j].room,
-                                       sizeof(struct fake_reference));
-    c->counts = dup_array(c->counts, c->counts_room, sizeof *c->counts);
-}
-
-struct fake_data *fake_copy(const struct fake *f)
-{
-    struct fake_data *d = dup_array(&f->data, 1, sizeof f->data);
-
-    for (unsigned i = 0; i < PARTITIONS; i++)
-        d->partitions[i].holders = dup_array(
-            d->partitions[i].holders, d->partitions[i].room, sizeof(struct fake_holder));
-    d->channels = dup_array(d->channels, d->channels_room, sizeof *d->channels);
-    for (unsigned i = 0; i < d->n_channels; i++)
-        dup_channel(&d->channels[i]);
-    d->beats = dup_array(d->beats, d->beats_room, sizeof *d->beats);
-    d->hooks = dup_array(d->hooks, d->hooks_room, sizeof *d->hooks);
-    d->leases = dup_array(d->leases, d->leases_room, sizeof *d->leases);
-    return d;
-}
-
-void fake_drop(struct fake_data *copy)
-{
-    data_fini(copy);
-    free(copy);
-}
-
-void fake_restore(struct fake *f, struct fake_data *copy)
-{
-    data_fini(&f->data);
-    f->data = *copy;
-    free(copy);
-}
-
-void fake_init(struct fake *f, struct fake_rules rules, struct names *names)
-{
-    memset(f, 0, sizeof *f);
-    f->rules = rules;
-    f->names = names;
-}
-
-void fake_fini(struct fake *f)
-{
-    data_fini(&f->data);
-}
-
-void fake_empty(struct fake *f)
-{
-    data_fini(&f->data);
-}
 
 /* Keys */
 
@@ -214,8 +133,21 @@ static bool hook_is(const struct hook *h, enum hook_kind kind, const struct name
     return h->kind == kind && h->channel == channel && h->user == user;
 }
 
-static void hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
-                      const struct name *user, uint64_t due)
+/* What a return would take back; NULL: none. */
+static struct hook *waiting_hook(struct fake *f, enum hook_kind kind,
+                                 const struct fake_channel *c, const struct name *user)
+{
+    for (unsigned i = 0; i < f->data.n_hooks; i++) {
+        struct hook *h = &f->data.hooks[i];
+
+        if (hook_is(h, kind, c->name, user) && !h->sender && h->due)
+            return h;
+    }
+    return NULL;
+}
+
+static void add_hook(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                     const struct name *user, uint64_t due)
 {
     struct fake_data *d = &f->data;
     unsigned times = f->rules.broken & FAKE_TWO_HOOKS ? 2 : 1;
@@ -233,25 +165,48 @@ static void hook_gone(struct fake *f, enum hook_kind kind, const struct fake_cha
     }
 }
 
+/* Changes */
+
+struct change {
+    uint64_t nid, nonce; /* nonce: of this change */
+    uint64_t now;
+    bool unclean, told;
+};
+
+static void hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                      const struct name *user, const struct change *by)
+{
+    const struct fake_partition *p = &f->data.partitions[c->partition];
+    uint64_t due = by->unclean ? by->now + UNCLEAN_MS : 0;
+
+    if (by->told && waiting_hook(f, kind, c, user))
+        return;
+    if (p->anew_until > by->now && p->anew_until > due)
+        due = p->anew_until;
+    add_hook(f, kind, c, user, due);
+}
+
 /* A return before the departure was due takes that back, and is none itself. */
 static void hook_came(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
-                      const struct name *user, uint64_t now)
+                      const struct name *user, const struct change *by)
 {
     struct fake_data *d = &f->data;
     enum hook_kind gone = kind == HOOK_ADDED ? HOOK_REMOVED : HOOK_VACATED;
 
+    if (by->told && !waiting_hook(f, gone, c, user))
+        return;
     for (unsigned i = 0; i < d->n_hooks; i++) {
         struct hook *h = &d->hooks[i];
 
         if (!hook_is(h, gone, c->name, user) || h->sender)
             continue;
-        if (h->due > now) {
+        if (h->due > by->now) {
             memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
             return;
         }
         h->due = 0;
     }
-    hook_gone(f, kind, c, user, 0);
+    add_hook(f, kind, c, user, 0);
 }
 
 static uint64_t total_of(const struct fake_channel *c)
@@ -287,17 +242,9 @@ static void hook_count(struct fake *f, const struct fake_channel *c, uint64_t no
         due = 0;
     else if (!due)
         due = now + COUNT_LATER_MS;
-    hook_gone(f, HOOK_COUNT, c, NULL, due);
+    add_hook(f, HOOK_COUNT, c, NULL, due);
     d->hooks[d->n_hooks - 1].count = (unsigned)total;
 }
-
-/* Changes */
-
-struct change {
-    uint64_t nid, nonce; /* nonce: of this change */
-    uint64_t now;
-    bool unclean;
-};
 
 static void announce(struct fake *f, struct fake_channel *c, enum push_kind kind,
                      const struct fake_member *m, const struct change *by)
@@ -355,7 +302,7 @@ static enum op_result join(struct fake *f, struct fake_channel *c, const struct 
     hold(m, by->nid, op->hash);
     announce(f, c, PUSH_ADDED, m, by);
     if (c->webhooks & WANT_MEMBERS)
-        hook_came(f, HOOK_ADDED, c, user, by->now);
+        hook_came(f, HOOK_ADDED, c, user, by);
     return RESULT_ADDED;
 }
 
@@ -381,9 +328,19 @@ static enum op_result leave(struct fake *f, struct fake_channel *c, struct fake_
     if (m->n_refs)
         return RESULT_UNREF;
     if (c->webhooks & WANT_MEMBERS)
-        hook_gone(f, HOOK_REMOVED, c, m->user, by->unclean ? by->now + UNCLEAN_MS : 0);
+        hook_gone(f, HOOK_REMOVED, c, m->user, by);
     drop_member(c, m, by->now);
     return RESULT_REMOVED;
+}
+
+static enum op_result leave_user(struct fake *f, struct fake_channel *c,
+                                 const struct name *user, const struct change *by)
+{
+    struct fake_member *m = member_of(c, user);
+
+    if (!m && by->told && c->webhooks & WANT_MEMBERS)
+        hook_gone(f, HOOK_REMOVED, c, user, by);
+    return leave(f, c, m, by);
 }
 
 /* Returns what the sum grows by. */
@@ -405,11 +362,11 @@ static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count
         c->counts[c->n_counts++] = (struct fake_count){by->nid, hash, count};
     }
     if (c->webhooks & WANT_OCCUPIED && !before && c->n_counts)
-        hook_came(f, HOOK_OCCUPIED, c, NULL, by->now);
+        hook_came(f, HOOK_OCCUPIED, c, NULL, by);
     if (c->webhooks & WANT_TOTALS && count != old)
         hook_count(f, c, by->now);
-    if (c->webhooks & WANT_OCCUPIED && before && !c->n_counts)
-        hook_gone(f, HOOK_VACATED, c, NULL, by->unclean ? by->now + UNCLEAN_MS : 0);
+    if (c->webhooks & WANT_OCCUPIED && !c->n_counts && (before || (by->told && !count)))
+        hook_gone(f, HOOK_VACATED, c, NULL, by);
     return grows;
 }
 
@@ -445,7 +402,9 @@ static void operate(struct fake *f, const struct batch *b, const struct op *op,
     struct fake_channel *c = get(f, b->partition, op->app, op->channel);
     struct fake_holder *h = holder(f, b->partition, b->nid);
 
-    c->webhooks = op->webhooks;
+    c->webhooks = op->webhooks & ~(unsigned)TOLD_BEFORE;
+    if (by->told && f->data.partitions[b->partition].anew_until <= by->now)
+        f->data.partitions[b->partition].anew_until = by->now + ANEW_MS;
     switch (op->kind) {
     case OP_JOIN:
         r->result = join(f, c, op, by);
@@ -453,7 +412,7 @@ static void operate(struct fake *f, const struct batch *b, const struct op *op,
             h->sum += op->hash;
         break;
     case OP_LEAVE:
-        r->result = leave(f, c, member_of(c, name_of(f->names, op->user)), by);
+        r->result = leave_user(f, c, name_of(f->names, op->user), by);
         if (r->result != RESULT_NONE)
             h->sum -= op->hash;
         break;
@@ -494,10 +453,17 @@ struct batch_reply fake_batch(struct fake *f, const struct batch *b, struct aren
         *epoch = b->epoch_if_new;
     r.epoch = *epoch;
     r.status = enter(f, b->partition, b->nid, b->number, now);
+    if (r.status == REPLY_OK && b->epoch && b->epoch != *epoch)
+        r.status = REPLY_ANEW;
     for (unsigned i = 0; r.status == REPLY_OK && i < b->n; i++) {
-        struct change by = {b->nid, b->nonce + made + 1, now, b->ops[i].unclean};
+        const struct op *op = &b->ops[i];
+        struct change by = {.nid = b->nid,
+                            .nonce = b->nonce + made + 1,
+                            .now = now,
+                            .unclean = op->unclean,
+                            .told = op->webhooks & TOLD_BEFORE};
 
-        operate(f, b, &b->ops[i], &by, &ops[i], a);
+        operate(f, b, op, &by, &ops[i], a);
         made += ops[i].result == RESULT_ADDED || ops[i].result == RESULT_REF ||
                 ops[i].result == RESULT_REMOVED || ops[i].result == RESULT_UNREF;
     }
@@ -586,7 +552,7 @@ static bool reap_channel(struct fake *f, struct fake_channel *c, struct change *
 bool fake_reap(struct fake *f, unsigned partition, uint64_t nid, uint64_t nonce,
                uint64_t now)
 {
-    struct change by = {nid, nonce, now, true};
+    struct change by = {.nid = nid, .nonce = nonce, .now = now, .unclean = true};
     struct fake_holder *h = holder(f, partition, nid);
     unsigned n = 0;
 

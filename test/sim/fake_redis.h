@@ -79,6 +79,7 @@ struct fake_holder {
 
 struct fake_partition {
     uint64_t epoch, hooks; /* hooks: made so far */
+    uint64_t anew_until;
     struct fake_holder *holders;
     unsigned n_holders, room;
 };

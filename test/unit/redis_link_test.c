@@ -283,7 +283,7 @@ static void run_everything(struct setting *s)
          .hash = 1,
          .webhooks = 3,
          .unclean = true}};
-    const struct batch b = {p, 1, 1, 1, 1 << 12, ops, 5};
+    const struct batch b = {p, 1, 1, 1, 0, 1 << 12, ops, 5};
     const struct beat beat = {1, {0, 0, false}, {1, 1, false}, 1};
     const struct redis_lookup q = {.partition = p,
                                    .app = app,

@@ -149,6 +149,35 @@ static void the_epoch_is_the_first_ones(void **state)
     assert_int_equal(verify_numbered(s, N1, ++s->batches).epoch, 0xe);
 }
 
+static void a_batch_of_another_epoch_gets_nothing_done(void **state)
+{
+    struct scripts *s = *state;
+    const struct op o = join("bob");
+    struct batch b = {.partition = s->partition,
+                      .nid = N1,
+                      .epoch_if_new = 0xe,
+                      .nonce = 0xabc1ULL << 12,
+                      .ops = &o,
+                      .n = 1};
+    const struct {
+        uint64_t epoch;
+        enum reply_status status;
+    } cases[] = {{0xd, REPLY_ANEW}, {0xe, REPLY_OK}, {0xf, REPLY_ANEW}, {0, REPLY_OK}};
+
+    for (unsigned i = 0; i < 4; i++) {
+        struct batch_reply r;
+        struct buf bytes = BUF_INIT;
+
+        b.number = i + 1;
+        b.epoch = cases[i].epoch;
+        redis_encode_batch(&s->keys, &b, DELAY_MS, &bytes);
+        assert_null(redis_decode_batch(run(s, &bytes), 1, &s->memory, &r));
+        assert_int_equal(r.status, cases[i].status);
+        assert_int_equal(r.epoch, 0xe);
+        assert_int_equal(ask(s, "EXISTS", "m:app:presence-r", "")->integer, i > 0);
+    }
+}
+
 static void a_fenced_node_gets_nothing_done(void **state)
 {
     struct scripts *s = *state;
@@ -459,6 +488,7 @@ int main(void)
         SCRIPTS_TEST(a_full_channel_lets_in_only_who_is_in_it),
         SCRIPTS_TEST(a_batch_is_refused_unless_its_number_is_higher),
         SCRIPTS_TEST(the_epoch_is_the_first_ones),
+        SCRIPTS_TEST(a_batch_of_another_epoch_gets_nothing_done),
         SCRIPTS_TEST(a_fenced_node_gets_nothing_done),
         SCRIPTS_TEST(the_sum_is_what_joins_and_counts_add),
         SCRIPTS_TEST(counts_add_up_exactly_and_a_hash_may_be_0),

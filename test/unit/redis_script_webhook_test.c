@@ -246,6 +246,86 @@ static void an_unclean_leave_waits_and_a_return_takes_it_back(void **state)
     assert_string_equal(claimed(s), "R:bob");
 }
 
+static const unsigned TOLD = WANT_OCCUPIED | WANT_MEMBERS | TOLD_BEFORE;
+
+/* Redis has lost its keys, and two nodes say again what they hold. */
+static void what_was_told_before_is_not_told_again(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), TOLD, false));
+    does(s, N1, with(join("bob"), TOLD, false));
+    does(s, N2, with(join("bob"), TOLD, false));
+    does(s, N2, with(join("eve"), BOTH, false));
+    assert_string_equal(claimed(s), "A:eve");
+    /* whoever reaps it doesn't find that among what it wants */
+    assert_string_equal(ask(s, "HGET", "x:1111111111111111", "wapp:presence-r")->str,
+                        "3");
+}
+
+static void everything_is_due(struct scripts *s)
+{
+    struct buf base = BUF_INIT;
+
+    redis_key_base(&s->keys, s->partition, &base);
+    freeReplyObject(
+        redis_server_ask(&s->server, "EVAL %s 1 %bw",
+                         "for _, t in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do "
+                         "redis.call('ZADD', KEYS[1], 0, t) end",
+                         base.p, base.n));
+    buf_fini(&base);
+}
+
+static void who_left_while_redis_was_away_is_said_once_and_later(void **state)
+{
+    struct scripts *s = *state;
+    struct redis_webhooks_reply r;
+
+    does(s, N1, with(leave("bob"), TOLD, false)); /* both had him */
+    does(s, N2, with(leave("bob"), TOLD, false));
+    does(s, N1, with(count(0), TOLD, false));
+    does(s, N2, with(count(0), TOLD, false));
+    r = claim(s, N1);
+    assert_int_equal(r.n, 0);
+    assert_in_range(r.next_ms, 8000, 9000);
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "R:bob V");
+}
+
+static void whom_another_node_still_holds_has_not_left(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(leave("bob"), TOLD, false));
+    does(s, N1, with(count(0), TOLD, false));
+    does(s, N2, with(count(1), TOLD, false));
+    does(s, N2, with(join("bob"), TOLD, false));
+    does(s, N1, with(leave("bob"), TOLD, false));
+    does(s, N1, with(count(0), TOLD, false));
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "");
+}
+
+/* The other node has yet to say that it holds him, too. */
+static void a_departure_waits_while_nodes_say_what_they_hold(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), TOLD, false));
+    does(s, N1, with(join("bob"), TOLD, false));
+    does(s, N1, with(leave("bob"), BOTH, false));
+    does(s, N1, with(count(0), BOTH, false));
+    assert_string_equal(claimed(s), "");
+    does(s, N2, with(count(1), TOLD, false));
+    does(s, N2, with(join("bob"), TOLD, false));
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "");
+    does(s, N2, with(leave("bob"), BOTH, false));
+    everything_is_due(s); /* and nobody has taken it yet */
+    does(s, N1, with(join("bob"), TOLD, false));
+    assert_string_equal(claimed(s), "R:bob A:bob");
+}
+
 static void a_reap_notes_what_its_channels_want(void **state)
 {
     struct scripts *s = *state;
@@ -517,6 +597,10 @@ int main(void)
         SCRIPTS_TEST(of_large_counts_the_last_waits),
         SCRIPTS_TEST(only_what_is_wanted_is_noted),
         SCRIPTS_TEST(an_unclean_leave_waits_and_a_return_takes_it_back),
+        SCRIPTS_TEST(what_was_told_before_is_not_told_again),
+        SCRIPTS_TEST(who_left_while_redis_was_away_is_said_once_and_later),
+        SCRIPTS_TEST(whom_another_node_still_holds_has_not_left),
+        SCRIPTS_TEST(a_departure_waits_while_nodes_say_what_they_hold),
         SCRIPTS_TEST(a_reap_notes_what_its_channels_want),
         SCRIPTS_TEST(a_lease_ends_and_done_ends_the_entry),
         SCRIPTS_TEST(an_ask_that_comes_after_the_lease_takes_nothing),

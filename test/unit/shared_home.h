@@ -30,6 +30,7 @@ struct world {
     unsigned verified[4];                     /* partitions */
     unsigned counts;                          /* of the room, in all */
     enum op_kind kinds[BATCH_OPS];            /* of the batch */
+    bool told[BATCH_OPS];                     /* before, says the batch */
     size_t bytes;
     uint64_t random;
     unsigned added, removed, known, published; /* told */
@@ -63,6 +64,7 @@ static inline void batch(void *context, const struct batch *b)
     w->bytes = 0;
     for (unsigned i = 0; i < b->n; i++) {
         w->kinds[i] = b->ops[i].kind;
+        w->told[i] = b->ops[i].webhooks & TOLD_BEFORE;
         w->joins += b->ops[i].kind == OP_JOIN;
         w->counts += b->ops[i].kind == OP_COUNT && slice_is(b->ops[i].channel, "room");
         w->bytes += b->ops[i].user.n + b->ops[i].info.n;
@@ -76,6 +78,11 @@ static inline void verify(void *context, const struct verify *v)
     w->partition = v->partition;
     if (w->verifies < 4)
         w->verified[w->verifies++] = v->partition;
+}
+
+static inline void list(void *context, unsigned partition, uint64_t nid, uint64_t cursor)
+{
+    (void)context, (void)partition, (void)nid, (void)cursor;
 }
 
 static inline void publish(void *context, struct shared_channel *c,
@@ -100,6 +107,7 @@ static const struct shared_pipe pipe = {.random = random_number,
                                         .unsubscribe = unsubscribe,
                                         .batch = batch,
                                         .verify = verify,
+                                        .list = list,
                                         .publish = publish,
                                         .version = version,
                                         .total = ask_total};
@@ -235,7 +243,8 @@ static inline void answer_at(struct world *w, uint64_t epoch, struct version at)
             replies[i].members = &u, replies[i].n_members = 1;
     }
     shared_batched(w->shared, w->partition,
-                   &(struct batch_reply){REPLY_OK, epoch, replies, w->ops}, 0);
+                   &(struct batch_reply){REPLY_OK, epoch, replies, w->ops},
+                   w->shared->now);
     w->ops = 0;
     shared_turn_ends(w->shared);
 }
