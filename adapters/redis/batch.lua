@@ -67,6 +67,7 @@ local function join(ch, user, info, max, hash, with)
   return result, at
 end
 
+-- What only Redis still knew of is taken back without flags.
 local function leave(ch, user, hash, with, delay)
   local flags, told = split(with)
   local M = base .. 'm:' .. ch
@@ -77,6 +78,7 @@ local function leave(ch, user, hash, with, delay)
   end
   local result, left = drop(M, user, cur)
   if not result then return 'N' end
+  if flags == 0 then flags = flags_of(ch) end
   local at = change(ch, result, user, '', left)
   if result == 'R' and wants(flags, 2) then webhook('R', ch, user, delay) end
   if redis.call('HINCRBY', X, 'r' .. ch, -1) <= 0 then
@@ -103,6 +105,7 @@ local function count(ch, n, hash, with, delay)
       if wants(flags, 1) then webhook('O', ch, '', 0, told) end
     end
   else
+    if flags == 0 then flags = flags_of(ch) end -- as in leave
     redis.call('HDEL', X, 's' .. ch)
     local had = redis.call('HDEL', S, nid) == 1
     last = (had or told) and redis.call('EXISTS', S) == 0

@@ -161,6 +161,10 @@ end
 -- Flags: 1 occupied and vacated, 2 added and removed, 4 counts are published, 8 and are a
 -- webhook. Those of a channel that nid has part in stand in X, for whoever reaps it. 16, of
 -- an operation alone: told before.
+local function flags_of(ch)
+  return tonumber(redis.call('HGET', X, 'w' .. ch) or '0')
+end
+
 local function wants(flags, which)
   return math.floor(flags / which) % 2 == 1
 end

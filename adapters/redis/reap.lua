@@ -5,10 +5,6 @@ local page, delay = tonumber(ARGV[4]), tonumber(ARGV[5])
 local seen, most = 0, 40 * page
 redis.call('SET', base .. 'f:' .. nid, '1', 'PX', 3600000)
 
-local function flags_of(ch)
-  return tonumber(redis.call('HGET', X, 'w' .. ch) or '0')
-end
-
 -- False: the page is full.
 local function drop_members(ch)
   local M = base .. 'm:' .. ch

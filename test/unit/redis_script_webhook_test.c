@@ -182,6 +182,18 @@ static void each_count_has_one_entry_where_it_is_wanted(void **state)
     assert_string_equal(claimed(s), "C:0 V");
 }
 
+/* By a node that has no more of the channel than what Redis says, after a rollback. */
+static void what_is_taken_back_without_flags_has_those_that_stand(void **state)
+{
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(1), BOTH | WANT_TOTALS, false));
+    does(s, N1, with(join("bob"), BOTH | WANT_TOTALS, false));
+    does(s, N1, leave("bob"));
+    does(s, N1, count(0));
+    assert_string_equal(claimed(s), "O C:1 A:bob R:bob C:0 V");
+}
+
 static void of_large_counts_the_last_waits(void **state)
 {
     struct scripts *s = *state;
@@ -595,6 +607,7 @@ int main(void)
         SCRIPTS_TEST(counts_are_published_where_they_are_wanted),
         SCRIPTS_TEST(each_count_has_one_entry_where_it_is_wanted),
         SCRIPTS_TEST(of_large_counts_the_last_waits),
+        SCRIPTS_TEST(what_is_taken_back_without_flags_has_those_that_stand),
         SCRIPTS_TEST(only_what_is_wanted_is_noted),
         SCRIPTS_TEST(an_unclean_leave_waits_and_a_return_takes_it_back),
         SCRIPTS_TEST(what_was_told_before_is_not_told_again),
