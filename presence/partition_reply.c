@@ -281,6 +281,18 @@ static void landed_join(struct reference *r, const struct op_reply *reply, uint6
     reference_settle(r);
 }
 
+/* One that Redis didn't have was published. */
+static void landed_count(struct shared_channel *c, unsigned count)
+{
+    bool published = c->count_state != KNOWN_UNSURE && c->count_known != count;
+
+    count_set(c, count ? KNOWN_HELD : KNOWN_NOT, count);
+    count_settle(c);
+    if (!published)
+        shared_total_check(c);
+    shared_maybe_opened(c);
+}
+
 static void landed(struct flight *f, const struct op_reply *reply, uint64_t now)
 {
     struct shared_channel *c = f->channel;
@@ -295,9 +307,7 @@ static void landed(struct flight *f, const struct op_reply *reply, uint64_t now)
         reference_settle(f->reference);
         break;
     case OP_COUNT:
-        count_set(c, f->count ? KNOWN_HELD : KNOWN_NOT, f->count);
-        count_settle(c);
-        shared_maybe_opened(c);
+        landed_count(c, f->count);
         break;
     case OP_SNAPSHOT:
         if (is_asked(f))

@@ -142,11 +142,10 @@ struct shared_channel *shared_open(struct shared *s, struct slice app, struct sl
     c->kind = how->kind;
     c->presence = how->presence;
     c->owner = how->owner;
-    c->opened = c->waits = c->suspect = c->checking = c->total_any = false;
+    c->opened = c->waits = c->suspect = c->checking = false;
     c->direct = s->degraded;
     c->count = c->kind.counted; /* whoever opens it subscribes */
-    if (c->direct)
-        shared_total_set_direct(c, true);
+    shared_total_begin(c);
     count_settle(c);
     if (c->kind.fresh)
         c->before = c->asked = c->subscribed = false;

@@ -15,6 +15,8 @@ enum shared_ablation {
     ABLATE_READ = 64,     /* a joiner doesn't wait for all that his snapshot had in it */
     ABLATE_LEFT = 128,    /* a name that was given up may bring back who left meanwhile */
     ABLATE_RENEW = 256,   /* Redis may keep an earlier stay's info */
+    ABLATE_TOTAL = 512,   /* a total that may have been missed isn't asked for */
+    ABLATE_FEWER = 1024,  /* a lower total doesn't wait as removals do */
 };
 
 void shared_set_ablation(struct shared *s, unsigned flags);

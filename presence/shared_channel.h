@@ -232,11 +232,13 @@ void shared_set_direct(struct shared_channel *c, bool direct);
 
 /* Totals of subscriptions (shared_total.c). */
 
+/** A life begins: it was told nothing. */
+void shared_total_begin(struct shared_channel *c);
 /** The links are lost, and with them what they may have said. */
 void shared_total_lost(struct shared_channel *c);
-/** Asks Redis, if it isn't sure any more and what is published arrives. */
+/** Asks Redis, if it isn't sure and nothing is to come that would tell it. */
 void shared_total_check(struct shared_channel *c);
-/** This node decides from now on, and at the beginning of a life; or Redis does again. */
+/** This node decides from now on, or Redis does again. */
 void shared_total_set_direct(struct shared_channel *c, bool direct);
 /** The subscriptions here were so many before. */
 void shared_total_counted(struct shared_channel *c, unsigned before);

@@ -3,6 +3,7 @@
  * for. While removals are held a lower total is held as well: it may lack those whom
  * their nodes are about to assert again. By itself a node goes on from what it told last,
  * by what changes here. */
+#include "presence/shared_ablation.h"
 #include "presence/shared_channel.h"
 
 static bool is_told(const struct shared_channel *c)
@@ -14,6 +15,8 @@ static bool is_held(const struct shared_channel *c)
 {
     uint64_t now = c->shared->now;
 
+    if (c->shared->ablation & ABLATE_FEWER)
+        return false;
     return now < c->shared->hold_until || now < c->partition->hold_until;
 }
 
@@ -69,11 +72,14 @@ void shared_total_lost(struct shared_channel *c)
     c->total_asked = 0;
 }
 
-/* A count that Redis can't have yet is published once it has. */
+/* As long as Redis hasn't all of this node's, what it will have is published, or comes by
+ * here once more. */
 void shared_total_check(struct shared_channel *c)
 {
-    if (!is_told(c) || !c->total_unsure || !c->subscribed || c->total_asked == c->life ||
-        c->count_state == KNOWN_NOT)
+    bool right = c->count_state == KNOWN_HELD && c->count_known == c->count;
+
+    if (!is_told(c) || !c->total_unsure || !c->subscribed || !right ||
+        c->total_asked == c->life || c->shared->ablation & ABLATE_TOTAL)
         return;
     c->total_asked = c->life;
     c->shared->pipe->total(c->shared->context, c);
@@ -97,19 +103,41 @@ void shared_total_set_direct(struct shared_channel *c, bool direct)
 {
     if (!is_told(c))
         return;
-    if (direct && c->total_any)
+    if (direct && c->total_any) {
         add_here(c, c->total_told, c->count_known);
-    else if (direct)
+    } else if (direct) {
         add_here(c, c->count, c->count);
-    else
+    } else {
         c->total_unsure = true;
-    shared_total_check(c);
+        shared_total_check(c);
+    }
+}
+
+/* Redis may have this node's count: somebody left, and somebody came, at once. */
+static void check_unless_under_way(struct shared_channel *c)
+{
+    if (!c->pins)
+        shared_total_check(c);
+}
+
+void shared_total_begin(struct shared_channel *c)
+{
+    c->total_any = false;
+    c->total_unsure = true;
+    if (c->direct)
+        shared_total_set_direct(c, true);
+    else
+        check_unless_under_way(c);
 }
 
 void shared_total_counted(struct shared_channel *c, unsigned before)
 {
-    if (is_told(c) && c->direct)
+    if (!is_told(c))
+        return;
+    if (c->direct)
         add_here(c, c->total, before);
+    else
+        check_unless_under_way(c);
 }
 
 void shared_totals_tell(struct shared *s)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "presence/shared_channel.h"
 #include "test/sim/world.h"
 
 /* Scans: what was published before has arrived by then, or its connection is dead. */
@@ -31,13 +32,30 @@ static bool is_held(struct world *w, const struct client *c)
     return m && fake_member_has(m, c->node->nid);
 }
 
+static unsigned count_in_redis(struct world *w, const struct room *room, uint64_t nid)
+{
+    const struct fake_channel *f = channel_of(w, room);
+
+    for (unsigned i = 0; f && i < f->n_counts; i++)
+        if (f->counts[i].nid == nid)
+            return f->counts[i].count;
+    return 0;
+}
+
+static bool is_counted(struct world *w, const struct client *c)
+{
+    return c->room->kind == ROOM_PLAIN &&
+           count_in_redis(w, c->room, c->node->nid) == c->place->n;
+}
+
 void checks_scan(struct world *w)
 {
     struct client *c;
 
     EACH(c, w)
     {
-        if (c->state == CLIENT_IN && c->user.p && !c->settled && is_held(w, c))
+        if (c->state == CLIENT_IN && !c->settled &&
+            (c->user.p ? is_held(w, c) : is_counted(w, c)))
             c->settled = ++c->held == SETTLED;
     }
 }
@@ -103,6 +121,25 @@ void checks_removed(struct client *seer, struct slice user)
                         c->id, c->node ? c->node->index : 99);
         return;
     }
+}
+
+/* I7: so many have connections that Redis has known of, and clients are told of fewer. */
+void checks_fewer(struct place *p, unsigned total)
+{
+    struct world *w = p->node->world;
+    unsigned here = 0;
+    struct client *c;
+
+    if (!w->only_redis || p->channel->direct)
+        return;
+    EACH(c, w)
+    {
+        here += c->settled && c->room == p->room && !c->moving &&
+                !(world_loses_data(w) && is_cut_off(c->node));
+    }
+    if (total < here)
+        world_violation(w, "I7", "node %u tells of %u on %.*s, there are %u",
+                        p->node->index, total, SLICE_ARG(p->room->name), here);
 }
 
 /* He left another node, which may have told Redis late (it was cut off, or that waited
@@ -321,20 +358,34 @@ static void check_strangers(struct world *w, const struct room *room)
 
 static void check_counts(struct world *w, const struct room *room)
 {
-    const struct fake_channel *f = channel_of(w, room);
-
     for (unsigned i = 0; i < w->n_nodes; i++) {
         const struct node *n = w->nodes[i];
-        unsigned want = n->places[room - w->rooms].n, has = 0;
+        unsigned want = n->places[room - w->rooms].n, has;
 
         if (room->kind == ROOM_USER)
             want = 0;
-        for (unsigned j = 0; f && j < f->n_counts; j++)
-            if (f->counts[j].nid == n->nid)
-                has = f->counts[j].count;
+        has = count_in_redis(w, room, n->nid);
         if (has != want)
             world_violation(w, "I3", "node %u has %u subscriptions on %.*s, Redis %u", i,
                             want, SLICE_ARG(room->name), has);
+    }
+}
+
+/* One that was lost without a trace is made good by the next, which may not come. */
+static void check_totals(struct world *w, const struct room *room)
+{
+    unsigned want = 0;
+
+    if (room->kind != ROOM_PLAIN || w->faults & 1u << FAULT_LOSTMSG)
+        return;
+    for (unsigned i = 0; i < w->n_nodes; i++)
+        want += w->nodes[i]->places[room - w->rooms].n;
+    for (unsigned i = 0; i < w->n_nodes; i++) {
+        const struct place *p = &w->nodes[i]->places[room - w->rooms];
+
+        if (p->n && p->total != want)
+            world_violation(w, "I3", "node %u tells of %u on %.*s, there are %u", i,
+                            p->total, SLICE_ARG(room->name), want);
     }
 }
 
@@ -459,6 +510,7 @@ void checks_final(struct world *w)
         check_references(w, &w->rooms[i]);
         check_strangers(w, &w->rooms[i]);
         check_counts(w, &w->rooms[i]);
+        check_totals(w, &w->rooms[i]);
     }
     check_holders(w);
     infos_final(w);

@@ -1,8 +1,117 @@
-/* What webhooks.lua does: all hooks of a channel are one sender's until none is left; who
- * lets his lease run out loses his to those who ask. */
+/* Webhooks (rule 12): which there are, and what webhooks.lua does: all hooks of a channel
+ * are one sender's until none is left; who lets his lease run out loses his to those who
+ * ask. */
 #include <string.h>
 
 #include "test/sim/fake_redis.h"
+
+enum { UNCLEAN_MS = 3000, EACH_COUNT_UP_TO = 100, COUNT_LATER_MS = 5000 };
+
+/* What changes cause */
+
+static bool hook_is(const struct hook *h, enum hook_kind kind, const struct name *channel,
+                    const struct name *user)
+{
+    return h->kind == kind && h->channel == channel && h->user == user;
+}
+
+/* What a return would take back; NULL: none. */
+static struct hook *waiting_hook(struct fake *f, enum hook_kind kind,
+                                 const struct fake_channel *c, const struct name *user)
+{
+    for (unsigned i = 0; i < f->data.n_hooks; i++) {
+        struct hook *h = &f->data.hooks[i];
+
+        if (hook_is(h, kind, c->name, user) && !h->sender && h->due)
+            return h;
+    }
+    return NULL;
+}
+
+static void add_hook(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                     const struct name *user, uint64_t due)
+{
+    struct fake_data *d = &f->data;
+    unsigned times = f->rules.broken & FAKE_TWO_HOOKS ? 2 : 1;
+
+    while (times--) {
+        d->hooks = grown(d->hooks, d->n_hooks, &d->hooks_room, sizeof *d->hooks);
+        d->hooks[d->n_hooks++] =
+            (struct hook){.kind = kind,
+                          .channel = c->name,
+                          .user = user,
+                          .due = due,
+                          .partition = c->partition,
+                          .number = ++d->partitions[c->partition].hooks,
+                          .delayed = due > 0};
+    }
+}
+
+void fake_hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                    const struct name *user, const struct fake_change *by)
+{
+    const struct fake_partition *p = &f->data.partitions[c->partition];
+    uint64_t due = by->unclean ? by->now + UNCLEAN_MS : 0;
+
+    if (by->told && waiting_hook(f, kind, c, user))
+        return;
+    if (p->anew_until > by->now && p->anew_until > due)
+        due = p->anew_until;
+    add_hook(f, kind, c, user, due);
+}
+
+void fake_hook_came(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                    const struct name *user, const struct fake_change *by)
+{
+    struct fake_data *d = &f->data;
+    enum hook_kind gone = kind == HOOK_ADDED ? HOOK_REMOVED : HOOK_VACATED;
+
+    if (by->told && !waiting_hook(f, gone, c, user))
+        return;
+    for (unsigned i = 0; i < d->n_hooks; i++) {
+        struct hook *h = &d->hooks[i];
+
+        if (!hook_is(h, gone, c->name, user) || h->sender)
+            continue;
+        if (h->due > by->now) {
+            memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
+            return;
+        }
+        h->due = 0;
+    }
+    add_hook(f, kind, c, user, 0);
+}
+
+/* Takes back the count of the channel that waits; returns when it was due, or 0. */
+static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c)
+{
+    for (unsigned i = 0; i < d->n_hooks; i++) {
+        struct hook *h = &d->hooks[i];
+        uint64_t due = h->due;
+
+        if (!hook_is(h, HOOK_COUNT, c->name, NULL) || h->sender || !due)
+            continue;
+        memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
+        return due;
+    }
+    return 0;
+}
+
+void fake_hook_count(struct fake *f, const struct fake_channel *c, unsigned total,
+                     uint64_t now)
+{
+    struct fake_data *d = &f->data;
+    uint64_t due = count_waiting(d, c);
+
+    if (total <= EACH_COUNT_UP_TO)
+        due = 0;
+    else if (!due)
+        due = now + COUNT_LATER_MS;
+    add_hook(f, HOOK_COUNT, c, NULL, due);
+    d->hooks[d->n_hooks - 1].count = total;
+}
+
+/* Who sends them */
 
 static struct fake_lease *lease_of(struct fake_data *d, unsigned partition,
                                    uint64_t sender)

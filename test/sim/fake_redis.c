@@ -9,8 +9,7 @@
 #include "server/base/hash.h"
 #include "server/base/xalloc.h"
 
-enum { FENCE_MS = 3600000, UNCLEAN_MS = 3000, ANEW_MS = 9000 };
-enum { EACH_COUNT_UP_TO = 100, COUNT_LATER_MS = 5000 }; /* webhooks */
+enum { FENCE_MS = 3600000, ANEW_MS = 9000 };
 
 /* Keys */
 
@@ -125,129 +124,17 @@ uint64_t fake_sum(const struct fake *f, unsigned partition, uint64_t nid)
     return sum;
 }
 
-/* Webhooks (rule 12); who sends them is fake_hooks.c's */
-
-static bool hook_is(const struct hook *h, enum hook_kind kind, const struct name *channel,
-                    const struct name *user)
+static unsigned total_of(const struct fake_channel *c)
 {
-    return h->kind == kind && h->channel == channel && h->user == user;
-}
-
-/* What a return would take back; NULL: none. */
-static struct hook *waiting_hook(struct fake *f, enum hook_kind kind,
-                                 const struct fake_channel *c, const struct name *user)
-{
-    for (unsigned i = 0; i < f->data.n_hooks; i++) {
-        struct hook *h = &f->data.hooks[i];
-
-        if (hook_is(h, kind, c->name, user) && !h->sender && h->due)
-            return h;
-    }
-    return NULL;
-}
-
-static void add_hook(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
-                     const struct name *user, uint64_t due)
-{
-    struct fake_data *d = &f->data;
-    unsigned times = f->rules.broken & FAKE_TWO_HOOKS ? 2 : 1;
-
-    while (times--) {
-        d->hooks = grown(d->hooks, d->n_hooks, &d->hooks_room, sizeof *d->hooks);
-        d->hooks[d->n_hooks++] =
-            (struct hook){.kind = kind,
-                          .channel = c->name,
-                          .user = user,
-                          .due = due,
-                          .partition = c->partition,
-                          .number = ++d->partitions[c->partition].hooks,
-                          .delayed = due > 0};
-    }
-}
-
-/* Changes */
-
-struct change {
-    uint64_t nid, nonce; /* nonce: of this change */
-    uint64_t now;
-    bool unclean, told;
-};
-
-static void hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
-                      const struct name *user, const struct change *by)
-{
-    const struct fake_partition *p = &f->data.partitions[c->partition];
-    uint64_t due = by->unclean ? by->now + UNCLEAN_MS : 0;
-
-    if (by->told && waiting_hook(f, kind, c, user))
-        return;
-    if (p->anew_until > by->now && p->anew_until > due)
-        due = p->anew_until;
-    add_hook(f, kind, c, user, due);
-}
-
-/* A return before the departure was due takes that back, and is none itself. */
-static void hook_came(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
-                      const struct name *user, const struct change *by)
-{
-    struct fake_data *d = &f->data;
-    enum hook_kind gone = kind == HOOK_ADDED ? HOOK_REMOVED : HOOK_VACATED;
-
-    if (by->told && !waiting_hook(f, gone, c, user))
-        return;
-    for (unsigned i = 0; i < d->n_hooks; i++) {
-        struct hook *h = &d->hooks[i];
-
-        if (!hook_is(h, gone, c->name, user) || h->sender)
-            continue;
-        if (h->due > by->now) {
-            memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
-            return;
-        }
-        h->due = 0;
-    }
-    add_hook(f, kind, c, user, 0);
-}
-
-static uint64_t total_of(const struct fake_channel *c)
-{
-    uint64_t total = 0;
+    unsigned total = 0;
 
     for (unsigned i = 0; i < c->n_counts; i++)
         total += c->counts[i].count;
     return total;
 }
 
-/* Takes back the count of the channel that waits; returns when it was due, or 0. */
-static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c)
-{
-    for (unsigned i = 0; i < d->n_hooks; i++) {
-        struct hook *h = &d->hooks[i];
-        uint64_t due = h->due;
-
-        if (!hook_is(h, HOOK_COUNT, c->name, NULL) || h->sender || !due)
-            continue;
-        memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
-        return due;
-    }
-    return 0;
-}
-
-static void hook_count(struct fake *f, const struct fake_channel *c, uint64_t now)
-{
-    struct fake_data *d = &f->data;
-    uint64_t total = total_of(c), due = count_waiting(d, c);
-
-    if (total <= EACH_COUNT_UP_TO)
-        due = 0;
-    else if (!due)
-        due = now + COUNT_LATER_MS;
-    add_hook(f, HOOK_COUNT, c, NULL, due);
-    d->hooks[d->n_hooks - 1].count = (unsigned)total;
-}
-
 static void announce(struct fake *f, struct fake_channel *c, enum push_kind kind,
-                     const struct fake_member *m, const struct change *by)
+                     const struct fake_member *m, const struct fake_change *by)
 {
     struct version was = version_of(f, c, by->now);
     struct push p = {.kind = kind,
@@ -284,7 +171,7 @@ static void hold(struct fake_member *m, uint64_t nid, uint64_t hash)
 }
 
 static enum op_result join(struct fake *f, struct fake_channel *c, const struct op *op,
-                           const struct change *by)
+                           const struct fake_change *by)
 {
     const struct name *user = name_of(f->names, op->user);
     struct fake_member *m = member_of(c, user);
@@ -302,7 +189,7 @@ static enum op_result join(struct fake *f, struct fake_channel *c, const struct 
     hold(m, by->nid, op->hash);
     announce(f, c, PUSH_ADDED, m, by);
     if (c->webhooks & WANT_MEMBERS)
-        hook_came(f, HOOK_ADDED, c, user, by);
+        fake_hook_came(f, HOOK_ADDED, c, user, by);
     return RESULT_ADDED;
 }
 
@@ -317,7 +204,7 @@ static void drop_member(struct fake_channel *c, struct fake_member *m, uint64_t 
 }
 
 static enum op_result leave(struct fake *f, struct fake_channel *c, struct fake_member *m,
-                            const struct change *by)
+                            const struct fake_change *by)
 {
     if (!m || !fake_member_has(m, by->nid))
         return RESULT_NONE;
@@ -328,24 +215,24 @@ static enum op_result leave(struct fake *f, struct fake_channel *c, struct fake_
     if (m->n_refs)
         return RESULT_UNREF;
     if (c->webhooks & WANT_MEMBERS)
-        hook_gone(f, HOOK_REMOVED, c, m->user, by);
+        fake_hook_gone(f, HOOK_REMOVED, c, m->user, by);
     drop_member(c, m, by->now);
     return RESULT_REMOVED;
 }
 
 static enum op_result leave_user(struct fake *f, struct fake_channel *c,
-                                 const struct name *user, const struct change *by)
+                                 const struct name *user, const struct fake_change *by)
 {
     struct fake_member *m = member_of(c, user);
 
     if (!m && by->told && c->webhooks & WANT_MEMBERS)
-        hook_gone(f, HOOK_REMOVED, c, user, by);
+        fake_hook_gone(f, HOOK_REMOVED, c, user, by);
     return leave(f, c, m, by);
 }
 
 /* Returns what the sum grows by. */
 static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count,
-                          uint64_t hash, const struct change *by)
+                          uint64_t hash, const struct fake_change *by)
 {
     unsigned at = 0, before = c->n_counts, old = 0;
     uint64_t grows = count * hash;
@@ -362,11 +249,14 @@ static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count
         c->counts[c->n_counts++] = (struct fake_count){by->nid, hash, count};
     }
     if (c->webhooks & WANT_OCCUPIED && !before && c->n_counts)
-        hook_came(f, HOOK_OCCUPIED, c, NULL, by);
+        fake_hook_came(f, HOOK_OCCUPIED, c, NULL, by);
+    if (c->webhooks & WANT_COUNT && count != old)
+        f->on_total(f->context, c->app->text, c->name->text, total_of(c),
+                    f->data.partitions[c->partition].epoch);
     if (c->webhooks & WANT_TOTALS && count != old)
-        hook_count(f, c, by->now);
+        fake_hook_count(f, c, total_of(c), by->now);
     if (c->webhooks & WANT_OCCUPIED && !c->n_counts && (before || (by->told && !count)))
-        hook_gone(f, HOOK_VACATED, c, NULL, by);
+        fake_hook_gone(f, HOOK_VACATED, c, NULL, by);
     return grows;
 }
 
@@ -397,12 +287,13 @@ static void snapshot(struct fake *f, const struct fake_channel *c, uint64_t curs
 }
 
 static void operate(struct fake *f, const struct batch *b, const struct op *op,
-                    const struct change *by, struct op_reply *r, struct arena *a)
+                    const struct fake_change *by, struct op_reply *r, struct arena *a)
 {
     struct fake_channel *c = get(f, b->partition, op->app, op->channel);
     struct fake_holder *h = holder(f, b->partition, b->nid);
 
-    c->webhooks = op->webhooks & ~(unsigned)TOLD_BEFORE;
+    if (op->webhooks & ~(unsigned)TOLD_BEFORE)
+        c->webhooks = op->webhooks & ~(unsigned)TOLD_BEFORE;
     if (by->told && f->data.partitions[b->partition].anew_until <= by->now)
         f->data.partitions[b->partition].anew_until = by->now + ANEW_MS;
     switch (op->kind) {
@@ -457,11 +348,11 @@ struct batch_reply fake_batch(struct fake *f, const struct batch *b, struct aren
         r.status = REPLY_ANEW;
     for (unsigned i = 0; r.status == REPLY_OK && i < b->n; i++) {
         const struct op *op = &b->ops[i];
-        struct change by = {.nid = b->nid,
-                            .nonce = b->nonce + made + 1,
-                            .now = now,
-                            .unclean = op->unclean,
-                            .told = op->webhooks & TOLD_BEFORE};
+        struct fake_change by = {.nid = b->nid,
+                                 .nonce = b->nonce + made + 1,
+                                 .now = now,
+                                 .unclean = op->unclean,
+                                 .told = op->webhooks & TOLD_BEFORE};
 
         operate(f, b, op, &by, &ops[i], a);
         made += ops[i].result == RESULT_ADDED || ops[i].result == RESULT_REF ||
@@ -533,8 +424,15 @@ struct version fake_version(struct fake *f, struct slice app, struct slice chann
     return c ? version_of(f, c, now) : (struct version){0, 0};
 }
 
+unsigned fake_total(struct fake *f, struct slice app, struct slice channel)
+{
+    const struct fake_channel *c = fake_find(f, app, channel);
+
+    return c ? total_of(c) : 0;
+}
+
 /* Up to a page of the nid's references in c; true if the page is full. */
-static bool reap_channel(struct fake *f, struct fake_channel *c, struct change *by,
+static bool reap_channel(struct fake *f, struct fake_channel *c, struct fake_change *by,
                          unsigned *n)
 {
     for (unsigned j = c->n_members; j-- > 0;) {
@@ -552,7 +450,7 @@ static bool reap_channel(struct fake *f, struct fake_channel *c, struct change *
 bool fake_reap(struct fake *f, unsigned partition, uint64_t nid, uint64_t nonce,
                uint64_t now)
 {
-    struct change by = {.nid = nid, .nonce = nonce, .now = now, .unclean = true};
+    struct fake_change by = {.nid = nid, .nonce = nonce, .now = now, .unclean = true};
     struct fake_holder *h = holder(f, partition, nid);
     unsigned n = 0;
 

@@ -103,6 +103,8 @@ struct fake {
     struct names *names;
     void (*on_push)(void *context, struct slice app, struct slice channel,
                     const struct push *p);
+    void (*on_total)(void *context, struct slice app, struct slice channel,
+                     unsigned total, uint64_t epoch);
     void *context;
 };
 
@@ -123,6 +125,7 @@ struct list_reply fake_list(struct fake *f, unsigned partition, uint64_t nid,
                             uint64_t cursor, struct arena *a);
 struct version fake_version(struct fake *f, struct slice app, struct slice channel,
                             uint64_t now);
+unsigned fake_total(struct fake *f, struct slice app, struct slice channel);
 /** True if something is left. */
 bool fake_reap(struct fake *f, unsigned partition, uint64_t nid, uint64_t nonce,
                uint64_t now);
@@ -153,6 +156,22 @@ struct claim_reply {
 
 struct claim_reply fake_claim(struct fake *f, const struct claim *c, struct arena *a,
                               uint64_t now);
+
+/* What changes cause (fake_hooks.c); user NULL: the channel itself. */
+
+struct fake_change {
+    uint64_t nid, nonce; /* nonce: of this change */
+    uint64_t now;        /* ms */
+    bool unclean, told;
+};
+
+void fake_hook_gone(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                    const struct name *user, const struct fake_change *by);
+/** A return before the departure was due takes that back, and is none itself. */
+void fake_hook_came(struct fake *f, enum hook_kind kind, const struct fake_channel *c,
+                    const struct name *user, const struct fake_change *by);
+void fake_hook_count(struct fake *f, const struct fake_channel *c, unsigned total,
+                     uint64_t now);
 
 /** Whatever this nid sends is no news, up to `by` numbers from now. */
 void fake_raise(struct fake *f, uint64_t nid, unsigned by);

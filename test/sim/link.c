@@ -119,6 +119,9 @@ struct delivery {
     struct conn *conn;
     struct room *room;
     struct push push;
+    bool of_total;
+    unsigned total;
+    uint64_t epoch;
     struct sim_event *event;
     uint64_t nid, number;
 };
@@ -132,6 +135,8 @@ static void on_push(struct node *n, void *arg)
         c = node_channel(n, d->room);
     if (c && d->event)
         node_event(n, d->room, d->event, d->nid, d->number);
+    else if (c && d->of_total)
+        shared_total(c, d->total, d->epoch, node_ms(n));
     else if (c)
         shared_push(c, &d->push, node_ms(n));
     if (c)
@@ -170,6 +175,22 @@ static void push_to(struct node *n, struct shard *s, const struct delivery *what
     sched_at(&w->sched, c->down, push_arrives, d);
 }
 
+static void push_to_all(struct world *w, struct shard *s, const struct delivery *d)
+{
+    for (unsigned i = 0; i < NODES_MAX; i++)
+        if (w->nodes[i] && w->nodes[i]->alive)
+            push_to(w->nodes[i], s, d);
+}
+
+void link_route_total(struct world *w, struct shard *s, struct room *room, unsigned total,
+                      uint64_t epoch)
+{
+    const struct delivery d = {
+        .room = room, .of_total = true, .total = total, .epoch = epoch};
+
+    push_to_all(w, s, &d);
+}
+
 void link_route(struct world *w, struct shard *s, struct room *room, const struct push *p,
                 struct sim_event *event, uint64_t nid, uint64_t number)
 {
@@ -187,9 +208,7 @@ void link_route(struct world *w, struct shard *s, struct room *room, const struc
     }
     if (event)
         world_log(w, "redis: %.*s event %u", SLICE_ARG(room->name), (unsigned)event->id);
-    for (unsigned i = 0; i < NODES_MAX; i++)
-        if (w->nodes[i] && w->nodes[i]->alive)
-            push_to(w->nodes[i], s, &d);
+    push_to_all(w, s, &d);
 }
 
 /* Breaking */

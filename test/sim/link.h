@@ -36,6 +36,7 @@ enum request_kind {
     REQUEST_VERIFY,
     REQUEST_LIST,
     REQUEST_VERSION,
+    REQUEST_TOTAL,
     REQUEST_PUBLISH,
     REQUEST_REAP,
     REQUEST_HOLDERS,
@@ -68,6 +69,7 @@ struct request {
         struct verify_reply verify;
         struct list_reply list;
         struct version version;
+        unsigned total;
         struct beat_reply beat;
         struct claim_reply claim;
         bool yes;

@@ -31,6 +31,8 @@ static const struct ablation ablations[] = {
     {"noleft", 0, ABLATE_LEFT, 0, 0},
     {"norenew", 0, ABLATE_RENEW, 0, 0},
     {"lag", 0, 0, 0, BREAK_LAG},
+    {"nototal", 0, ABLATE_TOTAL, 0, 0},
+    {"nofewer", 0, ABLATE_FEWER, 0, 0},
     {"noecho", 0, ABLATE_ECHO, 0, 0},
     {"nojudgereset", 0, 0, ABLATE_JUDGE_RESET, 0},
     {"nosweep", 0, 0, ABLATE_SWEEP, 0},

@@ -269,8 +269,20 @@ static void on_published(void *context, struct shared_channel *c,
         tell_event(p, e);
 }
 
-static const struct shared_sink shared_sink = {.opened = on_opened,
-                                               .published = on_published};
+static void on_total(void *context, struct shared_channel *c, unsigned total)
+{
+    struct node *n = context;
+    struct place *p = place_at(n, world_room(n->world, shared_name(c)));
+
+    world_log(n->world, "node %u: %.*s has %u", n->index, SLICE_ARG(p->room->name),
+              total);
+    if (total < p->total)
+        checks_fewer(p, total);
+    p->total = total;
+}
+
+static const struct shared_sink shared_sink = {
+    .opened = on_opened, .published = on_published, .total = on_total};
 
 static void open_place(struct place *p)
 {
@@ -282,12 +294,15 @@ static void open_place(struct place *p)
                                .webhooks = WANT_OCCUPIED | WANT_MEMBERS};
     bool plain = p->room->kind == ROOM_PLAIN;
 
+    if (plain)
+        kind.webhooks |= WANT_COUNT;
     if (p->room->kind == ROOM_USER)
         rules.leave_grace_ms = 0;
     if (p->room->kind == ROOM_PRESENCE && w->limit)
         rules.max_members = w->limit;
     p->life = ++w->next_life;
     p->opened = false;
+    p->total = 0;
     if (!plain)
         presence_init(&p->presence, rules, seed, &presence_sink, p);
     p->channel = shared_open(

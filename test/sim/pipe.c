@@ -104,17 +104,26 @@ static void pipe_list(void *context, unsigned partition, uint64_t nid, uint64_t 
     request_send(r);
 }
 
-static void pipe_version(void *context, struct shared_channel *c)
+static void ask_of_room(struct node *n, struct shared_channel *c, enum request_kind kind)
 {
-    struct node *n = context;
     struct room *room = room_of(n, c);
     struct request *r;
 
     if (!may_send(n))
         return;
-    r = request_new(command_conn(n, room->partition), REQUEST_VERSION);
+    r = request_new(command_conn(n, room->partition), kind);
     r->room = room;
     request_send(r);
+}
+
+static void pipe_version(void *context, struct shared_channel *c)
+{
+    ask_of_room(context, c, REQUEST_VERSION);
+}
+
+static void pipe_total(void *context, struct shared_channel *c)
+{
+    ask_of_room(context, c, REQUEST_TOTAL);
 }
 
 static void pipe_publish(void *context, struct shared_channel *c, struct shared_event *e)
@@ -179,6 +188,7 @@ const struct shared_pipe link_pipe = {
     .verify = pipe_verify,
     .list = pipe_list,
     .version = pipe_version,
+    .total = pipe_total,
     .publish = pipe_publish,
     .fenced = pipe_fenced,
 };

@@ -65,6 +65,9 @@ static void execute_shared(struct request *r, struct fake *f, uint64_t now)
     case REQUEST_VERSION:
         r->reply.version = fake_version(f, SLICE("app"), r->room->name, now);
         break;
+    case REQUEST_TOTAL:
+        r->reply.total = fake_total(f, SLICE("app"), r->room->name);
+        break;
     case REQUEST_PUBLISH:
         link_route(w, r->conn->shard, r->room, NULL, r->event, r->nid, r->cursor);
         break;
@@ -81,6 +84,7 @@ static void execute(struct request *r, uint64_t now)
     case REQUEST_VERIFY:
     case REQUEST_LIST:
     case REQUEST_VERSION:
+    case REQUEST_TOTAL:
     case REQUEST_PUBLISH:
         execute_shared(r, f, now);
         break;
@@ -134,6 +138,10 @@ static void answer_shared(struct node *n, struct request *r, uint64_t now)
     case REQUEST_VERSION:
         if (c)
             shared_version(c, r->reply.version, now);
+        break;
+    case REQUEST_TOTAL:
+        if (c)
+            shared_total_read(c, r->reply.total, now);
         break;
     case REQUEST_SUBSCRIBE:
         if (c && r->cursor == n->link->subscribes[r->room - n->world->rooms])

@@ -110,6 +110,16 @@ static void on_push(void *context, struct slice app, struct slice channel,
     link_route(w, s, room, p, NULL, 0, 0);
 }
 
+static void on_total(void *context, struct slice app, struct slice channel,
+                     unsigned total, uint64_t epoch)
+{
+    struct shard *s = context;
+
+    (void)app;
+    world_log(s->world, "redis: %.*s C %u", SLICE_ARG(channel), total);
+    link_route_total(s->world, s, world_room(s->world, channel), total, epoch);
+}
+
 static void make_shard(struct world *w, struct shard *s)
 {
     bool small = rng_chance(&w->plan, 30) || w->options.sabotage & BREAK_LAG;
@@ -121,6 +131,7 @@ static void make_shard(struct world *w, struct shard *s)
     s->up = true;
     fake_init(&s->fake, rules, &w->names);
     s->fake.on_push = on_push;
+    s->fake.on_total = on_total;
     s->fake.context = s;
 }
 

@@ -132,7 +132,8 @@ struct place {
     struct presence presence;
     struct shared_channel *channel;
     struct list clients;
-    unsigned n; /* subscriptions, those that wait for their 4200 reconnect included */
+    unsigned n;     /* subscriptions, those that wait for their 4200 reconnect included */
+    unsigned total; /* on all nodes, as it was told last in this life */
 };
 
 struct link;
@@ -225,6 +226,8 @@ void checks_removed(struct client *seer, struct slice user);
 void checks_added(struct place *p, struct slice user);
 /** The client is answered now. */
 void checks_answered(const struct client *c);
+/** A lower total of subscriptions is told than before. */
+void checks_fewer(struct place *p, unsigned total);
 /** A receiver has got it. */
 void checks_hook(struct world *w, const struct hook *h);
 
@@ -275,6 +278,8 @@ void link_break_pubsub(struct node *n, unsigned shard, uint64_t seen_after_us);
 void link_deafen(struct node *n, unsigned shard, uint64_t us);
 void link_tick(struct link *l);
 /** The shard has published something. event NULL: a change of membership. */
+void link_route_total(struct world *w, struct shard *s, struct room *room, unsigned total,
+                      uint64_t epoch);
 void link_route(struct world *w, struct shard *s, struct room *room, const struct push *p,
                 struct sim_event *event, uint64_t nid, uint64_t number);
 extern const struct shared_pipe link_pipe;

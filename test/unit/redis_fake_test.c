@@ -86,7 +86,7 @@ static void assert_same_lines(struct lines *a, struct lines *b)
 struct said {
     struct lines lines;
     uint64_t tag, seq;
-    unsigned commands;
+    unsigned commands, totals;
 };
 
 static void say(struct said *rooms_said, struct slice channel, const struct push *p)
@@ -105,6 +105,21 @@ static void say(struct said *rooms_said, struct slice channel, const struct push
     snprintf(text, sizeof text, "%06u %c %llx %llx %.*s=%.*s", s->commands, (char)p->kind,
              (unsigned long long)s->tag, (unsigned long long)p->nid, SLICE_ARG(p->user),
              SLICE_ARG(p->info));
+    add_line(&s->lines, text);
+}
+
+static void say_total(struct said *rooms_said, struct slice channel, unsigned total,
+                      uint64_t epoch)
+{
+    unsigned room = 0;
+    struct said *s;
+    char text[64];
+
+    while (!slice_is(channel, rooms[room]))
+        room++;
+    s = &rooms_said[room];
+    snprintf(text, sizeof text, "C %06u %u %llx", ++s->totals, total,
+             (unsigned long long)epoch);
     add_line(&s->lines, text);
 }
 
@@ -150,6 +165,15 @@ static void fake_push(void *context, struct slice app, struct slice channel,
     say(p->said[0], channel, push);
 }
 
+static void fake_published_total(void *context, struct slice app, struct slice channel,
+                                 unsigned total, uint64_t epoch)
+{
+    struct pair *p = context;
+
+    (void)app;
+    say_total(p->said[0], channel, total, epoch);
+}
+
 static void begin(struct pair *p, struct scripts *s, uint64_t seed)
 {
     const struct fake_rules rules = {.snapshot_page = SNAPSHOT_PAGE,
@@ -163,6 +187,7 @@ static void begin(struct pair *p, struct scripts *s, uint64_t seed)
     p->said[1] = calloc(ROOMS, sizeof *p->said[1]);
     fake_init(&p->fake, rules, &p->names);
     p->fake.on_push = fake_push;
+    p->fake.on_total = fake_published_total;
     p->fake.context = p;
     for (unsigned i = 0; i < ROOMS; i++)
         p->partitions[i] = redis_partition(APP, slice_of(rooms[i]));
@@ -209,8 +234,10 @@ static void hear_all(struct pair *p)
         }
         assert_true(redis_topic_parse(&s->keys, name, &topic));
         assert_null(redis_message_decode(payload, &m));
-        assert_int_equal(m.kind, MESSAGE_PUSH);
-        say(p->said[1], topic.channel, &m.push);
+        if (m.kind == MESSAGE_COUNT)
+            say_total(p->said[1], topic.channel, (unsigned)m.count.total, m.count.epoch);
+        else
+            say(p->said[1], topic.channel, &m.push);
         freeReplyObject(r);
     }
     for (unsigned i = 0; i < ROOMS; i++)
@@ -243,7 +270,8 @@ static struct op random_op(struct pair *p, unsigned room)
               : kind < 7 ? OP_LEAVE
               : kind < 9 ? OP_COUNT
                          : OP_SNAPSHOT;
-    op.webhooks = room == 2 ? WANT_OCCUPIED | WANT_TOTALS : WANT_OCCUPIED | WANT_MEMBERS;
+    op.webhooks = room == 2 ? WANT_OCCUPIED | WANT_COUNT | WANT_TOTALS
+                            : WANT_OCCUPIED | WANT_MEMBERS;
     op.unclean = below(p, 2) && !p->clean;
     if (!p->clean && !below(p, 4))
         op.webhooks |= TOLD_BEFORE;

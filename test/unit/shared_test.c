@@ -255,6 +255,15 @@ static void a_count_that_is_published_waits_for_the_subscription(void **state)
     }
 }
 
+static struct shared_channel *open_counted(struct world *w, uint64_t life, uint64_t now)
+{
+    return shared_open(
+        w->shared, SLICE("app"), SLICE("room"),
+        &(struct shared_opening){
+            .life = life, .kind = {.counted = true, .webhooks = WANT_COUNT}, .owner = w},
+        now);
+}
+
 /* A channel whose clients are told how many they are on all nodes; two are here, and
  * Redis has said that there are 9. */
 static struct shared_channel *begin_counted(struct world *w)
@@ -262,11 +271,7 @@ static struct shared_channel *begin_counted(struct world *w)
     struct shared_channel *c;
 
     begin(w);
-    c = shared_open(
-        w->shared, SLICE("app"), SLICE("room"),
-        &(struct shared_opening){
-            .life = 2, .kind = {.counted = true, .webhooks = WANT_COUNT}, .owner = w},
-        0);
+    c = open_counted(w, 2, 0);
     shared_count(c, 2, false);
     shared_subscribed(c, 0);
     answer_all_verifies(w);
@@ -387,11 +392,68 @@ static void a_node_by_itself_goes_on_from_the_last_total(void **state)
     shared_link_up(w.shared, 2, 9000);
     shared_degraded(w.shared, false, 9000);
     shared_subscribed(c, 9000);
-    assert_int_equal(w.totals_asked, 1);
-    shared_total_read(c, 9, 9100); /* without the one who came */
+    shared_total(c, 9, 1,
+                 9100); /* another node's change, without the one who came here */
+    answer_all_verifies(&w);
+    answer_batch(&w);
     shared_total(c, 10, 1, 9200);
     shared_tick(w.shared, 20000);
     assert_int_equal(w.totals, 3);
+    end_counted(&w, c);
+}
+
+/* Redis has as many of this node as before: nothing is published. */
+static void who_leaves_and_comes_at_once_is_told_a_total(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_count(c, 1, false);
+    answer_all_verifies(&w);
+    answer_batch(&w);
+    shared_close(c, false, 0);
+    c = open_counted(&w, 3, 0);
+    assert_int_equal(w.totals_asked, 1);
+    shared_total_read(c, 9, 0);
+    assert_int_equal(w.totals, 2);
+    end_counted(&w, c);
+}
+
+/* The same, on new links. */
+static void who_comes_before_a_leave_was_sent_takes_no_total_with_him(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_link_up(w.shared, 2, 1000);
+    shared_count(c, 1, false);
+    shared_subscribed(c, 1100);
+    assert_int_equal(w.totals_asked, 0); /* its count is to be sent */
+    shared_count(c, 2, false);
+    assert_int_equal(w.totals_asked, 1);
+    shared_count(c, 2, false);
+    assert_int_equal(w.totals_asked, 1);
+    end_counted(&w, c);
+}
+
+/* Redis isn't asked while what it has is about to change. */
+static void
+who_comes_while_his_leave_is_under_way_waits_for_what_is_published(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    shared_close(c, false, 0);
+    shared_turn_ends(w.shared);
+    c = open_counted(&w, 3, 0);
+    answer_batch(&w); /* it has left */
+    answer_batch(&w); /* and come */
+    assert_int_equal(w.totals_asked, 0);
+    shared_total(c, 8, 1, 0);
+    assert_true(w.total == 8 && w.totals == 2);
     end_counted(&w, c);
 }
 
@@ -432,6 +494,10 @@ int main(void)
         cmocka_unit_test(a_total_is_told_once),
         cmocka_unit_test(what_may_have_been_missed_is_asked_for),
         cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
+        cmocka_unit_test(
+            who_comes_while_his_leave_is_under_way_waits_for_what_is_published),
+        cmocka_unit_test(who_comes_before_a_leave_was_sent_takes_no_total_with_him),
+        cmocka_unit_test(who_leaves_and_comes_at_once_is_told_a_total),
         cmocka_unit_test(who_is_back_by_an_older_history_is_waited_for),
         cmocka_unit_test(who_is_back_before_his_leave_was_sent_is_let_in_at_once),
         cmocka_unit_test(whose_push_came_before_a_new_epoch_is_let_in_by_the_snapshot),
