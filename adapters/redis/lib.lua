@@ -139,7 +139,8 @@ local function webhook(kind, ch, user, delay, told)
 end
 
 -- C, a new count of subscriptions: each one up to 100, above that the last of 5 s, as by
--- each change all of them could be told to somebody.
+-- each change all of them could be told to somebody. While nodes say again what they held a
+-- total is none yet: then the last one is told, too.
 local function webhook_count(ch, total)
   local what = #ch .. ':' .. ch
   local waits = redis.call('HGET', P, 'C' .. what)
@@ -150,10 +151,10 @@ local function webhook_count(ch, total)
     redis.call('HDEL', P, 'C' .. what)
   end
   local token = token_of('C', what .. text_of(total))
-  if total <= 100 then
+  if total <= 100 and still_anew() == 0 then
     redis.call('ZADD', W, '0', token)
   else
-    redis.call('ZADD', W, due or text_of(now() + 5000), token)
+    redis.call('ZADD', W, due or text_of(now() + math.max(5000, still_anew())), token)
     redis.call('HSET', P, 'C' .. what, token)
   end
 end

@@ -101,12 +101,13 @@ void fake_hook_count(struct fake *f, const struct fake_channel *c, unsigned tota
                      uint64_t now)
 {
     struct fake_data *d = &f->data;
+    uint64_t anew = d->partitions[c->partition].anew_until;
     uint64_t due = count_waiting(d, c);
 
-    if (total <= EACH_COUNT_UP_TO)
+    if (total <= EACH_COUNT_UP_TO && anew <= now)
         due = 0;
     else if (!due)
-        due = now + COUNT_LATER_MS;
+        due = anew > now + COUNT_LATER_MS ? anew : now + COUNT_LATER_MS;
     add_hook(f, HOOK_COUNT, c, NULL, due);
     d->hooks[d->n_hooks - 1].count = total;
 }

@@ -318,6 +318,22 @@ static void whom_another_node_still_holds_has_not_left(void **state)
     assert_string_equal(claimed(s), "");
 }
 
+/* 3, then 5, where 5 was told before: only the last is true for sure. */
+static void a_total_waits_while_nodes_say_what_they_hold(void **state)
+{
+    const unsigned totals = WANT_TOTALS | TOLD_BEFORE;
+    struct scripts *s = *state;
+    struct redis_webhooks_reply r;
+
+    does(s, N1, with(count(3), totals, false));
+    does(s, N2, with(count(2), totals, false));
+    r = claim(s, N1);
+    assert_int_equal(r.n, 0);
+    assert_in_range(r.next_ms, 8000, 9000);
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "C:5");
+}
+
 /* The other node has yet to say that it holds him, too. */
 static void a_departure_waits_while_nodes_say_what_they_hold(void **state)
 {
@@ -613,6 +629,7 @@ int main(void)
         SCRIPTS_TEST(what_was_told_before_is_not_told_again),
         SCRIPTS_TEST(who_left_while_redis_was_away_is_said_once_and_later),
         SCRIPTS_TEST(whom_another_node_still_holds_has_not_left),
+        SCRIPTS_TEST(a_total_waits_while_nodes_say_what_they_hold),
         SCRIPTS_TEST(a_departure_waits_while_nodes_say_what_they_hold),
         SCRIPTS_TEST(a_reap_notes_what_its_channels_want),
         SCRIPTS_TEST(a_lease_ends_and_done_ends_the_entry),

@@ -61,6 +61,24 @@ describe('webhooks, and Redis without its data', { concurrency: 5 }, () => {
     }));
   }
 
+  test('FLUSHALL: of subscription_count only the total is told, when all have said what they hold', async (t) => {
+    const r = await new Receiver().open();
+    t.after(() => r.close());
+    const one = app({ enable_subscription_count: true, webhooks: [{ url: r.url, event_types: ['subscription_count'] }] });
+    await withCluster({ nodes: 3, config: { apps: [one] } }, async (cluster) => {
+      const totals = () => r.events.map((e) => e.subscription_count);
+      for (const c of await cluster.several(6)) await c.enter('plain');
+      await r.until(6);
+      assert.strictEqual(totals().at(-1), 6);
+      r.events.length = 0;
+      await after(3500);
+      await flush(cluster);
+      await r.until(1, 14000);
+      await after(1000);
+      assert.deepStrictEqual(totals(), [6]);
+    })(t);
+  });
+
   test('who leaves while Redis is away is told of once; who goes to another node isn’t', withReceiver(2, async (cluster, r) => {
     const { a, b, ann, ann2 } = await settle(cluster, r);
     await cluster.redis.crash();
