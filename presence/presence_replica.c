@@ -202,9 +202,12 @@ static void apply(struct presence *p, const struct push *push, uint64_t now)
  * name was given up), and doesn't know his info. */
 static bool is_unfounded(const struct presence *p, const struct push *push)
 {
-    const struct member *m = roster_find(&p->view, push->user);
+    const struct member *m;
 
-    return push->kind == PUSH_REF && !(m && m->n_nids);
+    if (push->kind != PUSH_REF)
+        return false;
+    m = roster_find(&p->view, push->user);
+    return !m || !m->n_nids;
 }
 
 void presence_push(struct presence *p, const struct push *push, uint64_t now)

@@ -95,10 +95,11 @@ static bool is_here(const struct member *m)
 static bool has_other_info(const struct reference *r, struct slice info)
 {
     const struct shared_channel *c = r->channel;
-    const struct member *m = member_of(r);
+    const struct member *m;
 
     if ((r->state == KNOWN_NOT && !r->in_flight) || c->shared->ablation & ABLATE_RENEW)
         return false;
+    m = member_of(r);
     if (m && m->n_nids)
         return !is_here(m) && m->n_nids == 1 && member_has_nid(m, c->shared->nid) &&
                !roster_redis_has_info(&c->presence->view, m, info);
