@@ -68,6 +68,7 @@ static struct op take_reference(struct partition *p, struct reference *r)
     op.unclean = r->unclean;
     r->pushed = kind == OP_JOIN;
     if (kind == OP_JOIN) {
+        presence_asks(r);
         reference_as_shown(r);
         op.info = r->info;
         op.max = limit_of(r);

@@ -242,6 +242,7 @@ void presence_join(struct presence *p, struct presence_ref *ref, struct slice us
 
     assert(!ref->member && !ref->reference);
     list_init(&ref->waiting);
+    ref->asked = false;
     if (p->direct) {
         join_here(p, ref, user_id, info);
         return;
@@ -260,16 +261,28 @@ void presence_held(struct presence *p, struct reference *r, uint64_t now)
     presence_expect_push(p, r, now);
 }
 
+void presence_asks(struct reference *r)
+{
+    for (struct list *at = r->waiting.next; at != &r->waiting; at = at->next)
+        CONTAINER_OF(at, struct presence_ref, waiting)->asked = true;
+}
+
 void presence_full(struct presence *p, struct reference *r)
 {
-    while (!list_empty(&r->waiting)) {
-        struct presence_ref *ref = first_waiting(r);
+    struct list *next;
 
+    for (struct list *at = r->waiting.next; at != &r->waiting; at = next) {
+        struct presence_ref *ref = CONTAINER_OF(at, struct presence_ref, waiting);
+
+        next = at->next;
+        if (!ref->asked)
+            continue;
         list_remove(&ref->waiting);
         ref->reference = NULL;
         p->sink->refused(p->context, ref);
     }
-    reference_unwant(r, false);
+    if (list_empty(&r->waiting))
+        reference_unwant(r, false);
 }
 
 bool presence_has_live(const struct presence *p, struct slice user_id)

@@ -24,6 +24,7 @@ struct presence_ref {
     struct member *member;       /* NULL: not admitted */
     struct reference *reference; /* what it waits for until it is; else NULL */
     struct list waiting;         /* in the reference's list */
+    bool asked;                  /* the join that is under way is asked for it, too */
 };
 
 /* What a join asks of the channel's limits. */
@@ -114,7 +115,10 @@ void presence_version_confirmed(struct presence *p);
 /** Pushes of joins that were acknowledged may not come any more: nobody waits for those.
  * Those of later joins will. */
 void presence_pushes_lost(struct presence *p);
-/** It was refused as full. */
+/** Its join is sent: an answer is one to all who wait now. */
+void presence_asks(struct reference *r);
+/** It was refused as full; who has come since it was sent goes on waiting, for another.
+ */
 void presence_full(struct presence *p, struct reference *r);
 /** True if the user is in by an admitted socket or in grace: a limit is no matter then.
  */

@@ -177,7 +177,7 @@ void clients_move(struct node *from)
         again->settled = c->settled && from->link->up; /* else its bye wasn't heard */
         again->moving = true;
         node_leave(c, true, true);
-        sched_in(&w->sched, (50 + rng_below(&w->plan, 9000)) * (uint64_t)MS, reconnect,
+        sched_in(&w->sched, (50 + rng_below(&w->plan, 9700)) * (uint64_t)MS, reconnect,
                  again);
     }
 }
