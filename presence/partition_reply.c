@@ -6,7 +6,8 @@
 #include "presence/shared_channel.h"
 
 enum {
-    HOLD_EPOCH_MS = 9000, /* removals after the partition's keys were lost */
+    HOLD_EPOCH_MS = 9000, /* removals after the partition's keys were lost; lib.lua holds
+                           * their webhooks as long */
     TAKEN_MS = 3000,      /* by then a webhook is with a node that sends it, and the
                            * loss of what it was noted in found out */
     STALE_JUMP = 1000,
@@ -221,7 +222,12 @@ static bool epoch_changed(struct partition *p, uint64_t epoch)
 
 void partition_epoch_heard(struct partition *p, uint64_t epoch)
 {
-    if (!epoch || !p->epoch || epoch == p->epoch)
+    uint64_t known = p->epoch ? p->epoch : p->epoch_heard;
+
+    if (!epoch)
+        return;
+    p->epoch_heard = epoch;
+    if (!known || epoch == known)
         return;
     p->hold_until = p->shared->now + HOLD_EPOCH_MS;
     p->must_verify = true;
@@ -267,6 +273,8 @@ static void landed_join(struct reference *r, const struct op_reply *reply, uint6
     if (reply->result != RESULT_FULL) {
         reference_set(r, KNOWN_HELD);
         r->join_seq = reply->at.seq;
+        if (reply->result == RESULT_ADDED || reply->result == RESULT_REF)
+            r->others_info = reply->result == RESULT_REF;
         r->pushed &= reply->result == RESULT_ADDED || reply->result == RESULT_REF;
         if (p && r->wanted)
             presence_held(p, r, now);
@@ -282,9 +290,9 @@ static void landed_join(struct reference *r, const struct op_reply *reply, uint6
 }
 
 /* One that Redis didn't have was published. */
-static void landed_count(struct shared_channel *c, unsigned count)
+static void landed_count(struct shared_channel *c, unsigned count, bool heard)
 {
-    bool published = c->count_state != KNOWN_UNSURE && c->count_known != count;
+    bool published = heard && c->count_state != KNOWN_UNSURE && c->count_known != count;
 
     count_set(c, count ? KNOWN_HELD : KNOWN_NOT, count);
     count_settle(c);
@@ -307,7 +315,7 @@ static void landed(struct flight *f, const struct op_reply *reply, uint64_t now)
         reference_settle(f->reference);
         break;
     case OP_COUNT:
-        landed_count(c, f->count);
+        landed_count(c, f->count, f->life == c->life);
         break;
     case OP_SNAPSHOT:
         if (is_asked(f))

@@ -120,10 +120,7 @@ void presence_renew(struct presence *p, struct member *m, struct slice info)
         return;
     }
     if (m->removed && member_shown(m) && !m->sockets && !presence_in_grace(m)) {
-        m->removed = false;
-        list_remove(&m->held);
-        p->sink->removed(p->context, m);
-        roster_hide(&p->view, m);
+        hide(p, m);
     }
     roster_set_info(&p->view, m, info);
 }

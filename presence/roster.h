@@ -32,7 +32,7 @@ struct member {
     uint64_t keep_until; /* ms: an unclean disconnect keeps the user until then; 0 none */
     struct slice id;     /* the user id */
     struct member_piece piece; /* id and info, escaped for the inside of `data` */
-    uint64_t info_hash;        /* of the info as it came */
+    uint64_t info_hash;        /* of the info as it came; keyed, so no client's choice */
     char *new_info;            /* what piece.info points into; NULL: bytes */
     char *redis_info; /* raw JSON, what Redis has; NULL: the same, as far as we know */
     char bytes[];     /* what the slices point into */
@@ -43,7 +43,7 @@ struct roster {
     struct list members;
     struct hash_seed seed;
     unsigned n;       /* users that are shown */
-    uint64_t version; /* grows with each user that comes or goes */
+    uint64_t version; /* grows with each user that comes or goes, or is shown otherwise */
 };
 
 void roster_init(struct roster *r, struct hash_seed seed);

@@ -25,9 +25,11 @@ struct reference {
     bool wanted;
     bool confirmed;    /* Redis has had it, and hasn't confirmed that it is gone */
     uint64_t since;    /* ms: when it was confirmed */
-    bool lost, fresh;  /* since then its keys were; and so soon that it may not be told */
+    bool lost;         /* the keys were lost after it was confirmed, or another node's */
+    bool fresh;        /* so soon after that its webhook may be lost, too */
     bool in_flight;    /* an operation of the batch under way is about it */
     bool unclean;      /* how it was given up */
+    bool others_info;  /* Redis has another node's, which had the user before */
     bool renew;        /* wanted with another info than Redis has: leaves, then joins */
     unsigned listed;   /* the last list that had it */
     uint64_t join_seq; /* the version that its join names; 0: in step by other means */
@@ -110,16 +112,17 @@ struct partition {
     struct shared *shared;
     unsigned index;
     struct hmap channels, references;
-    uint64_t epoch;      /* 0 unknown, or none */
-    uint64_t number;     /* of the last batch */
-    uint64_t sum;        /* of what is KNOWN_HELD */
-    unsigned unsure;     /* references and counts that are */
-    uint64_t hold_until; /* ms: removals wait after its keys were lost */
-    bool used;           /* Redis may have, or have had, something of this nid in it */
-    bool must_verify;    /* once it is used */
-    bool recheck;        /* verify again once nothing is unsure any more */
-    unsigned mismatches; /* lists in a row that didn't put the sum right */
-    uint64_t lost_at;    /* ms: when the links went down; 0 it has answered since */
+    uint64_t epoch;       /* 0 unknown, or none */
+    uint64_t epoch_heard; /* the last that was published; 0 none */
+    uint64_t number;      /* of the last batch */
+    uint64_t sum;         /* of what is KNOWN_HELD */
+    unsigned unsure;      /* references and counts that are */
+    uint64_t hold_until;  /* ms: removals wait after its keys were lost */
+    bool used;            /* Redis may have, or have had, something of this nid in it */
+    bool must_verify;     /* once it is used */
+    bool recheck;         /* verify again once nothing is unsure any more */
+    unsigned mismatches;  /* lists in a row that didn't put the sum right */
+    uint64_t lost_at;     /* ms: when the links went down; 0 it has answered since */
     uint64_t verify_at;
     unsigned list_mark;
     enum in_flight in_flight;

@@ -26,10 +26,18 @@ struct reference *reference_find(struct shared_channel *c, struct slice user)
     return NULL;
 }
 
+/* Absent is null. */
+static bool info_eq(struct slice a, struct slice b)
+{
+    return slice_eq(a.p ? a : SLICE("null"), b.p ? b : SLICE("null"));
+}
+
 static void set_info(struct reference *r, struct slice info)
 {
-    free(r->info_bytes);
-    r->info_bytes = info.p ? xmemdup0(info.p, info.n) : NULL;
+    char *copy = info.p ? xmemdup0(info.p, info.n) : NULL;
+
+    free(r->info_bytes); /* info may lie in it */
+    r->info_bytes = copy;
     r->info = (struct slice){r->info_bytes, info.n};
 }
 
@@ -103,7 +111,7 @@ static bool has_other_info(const struct reference *r, struct slice info)
     if (m && m->n_nids)
         return !is_here(m) && m->n_nids == 1 && member_has_nid(m, c->shared->nid) &&
                !roster_redis_has_info(&c->presence->view, m, info);
-    return !slice_eq(r->info, info);
+    return r->others_info || !info_eq(r->info, info);
 }
 
 void reference_as_shown(struct reference *r)

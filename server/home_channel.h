@@ -84,7 +84,7 @@ bool home_counts(const struct home_channel *c);
 void home_count_changed(struct home_channel *c);
 /** What came before anybody was admitted is told now, to all who were since. */
 void home_count_due(struct home_channel *c);
-/** All nodes' has. */
+/** All nodes together have so many subscriptions now. */
 void home_count_is(struct home_channel *c, unsigned total);
 /** Sends what home_count_changed has put off. */
 void home_counts_flush(struct home *h);

@@ -111,7 +111,7 @@ local function count(ch, n, hash, with, delay)
     last = (had or told) and redis.call('EXISTS', S) == 0
     forget_flags(ch)
   end
-  if n ~= old then tell_count(ch, flags) end
+  if n ~= old or (told and last) then tell_count(ch, flags) end
   if last then vacate(ch, flags, delay, told) end
   hold((n - old) * hash)
   return 'N'

@@ -98,7 +98,10 @@ local anew -- ms; read once
 -- Nodes say again what they held before Redis lost its keys. For a while from the first of
 -- them on nobody is told of a departure: whom one node takes out another may be about to
 -- put back.
+local begun = false
 local function begin_anew()
+  if begun then return end
+  begun = true
   redis.call('SET', base .. 'a', '1', 'NX', 'PX', 9000)
   anew = nil
 end
@@ -150,13 +153,15 @@ local function webhook_count(ch, total)
     redis.call('ZREM', W, waits)
     redis.call('HDEL', P, 'C' .. what)
   end
-  local token = token_of('C', what .. text_of(total))
   if total <= 100 and still_anew() == 0 then
-    redis.call('ZADD', W, '0', token)
-  else
-    redis.call('ZADD', W, due or text_of(now() + math.max(5000, still_anew())), token)
-    redis.call('HSET', P, 'C' .. what, token)
+    redis.call('ZADD', W, '0', token_of('C', what .. text_of(total)))
+    return
   end
+  local token = due and string.sub(waits, 1, 16) .. 'C' .. what .. text_of(total)
+    or token_of('C', what .. text_of(total)) -- in the place of the one before
+  local delay = math.max(total > 100 and 5000 or 0, still_anew())
+  redis.call('ZADD', W, due or text_of(now() + delay), token)
+  redis.call('HSET', P, 'C' .. what, token)
 end
 
 -- Flags: 1 occupied and vacated, 2 added and removed, 4 counts are published, 8 and are a

@@ -82,8 +82,10 @@ void fake_hook_came(struct fake *f, enum hook_kind kind, const struct fake_chann
     add_hook(f, kind, c, user, 0);
 }
 
-/* Takes back the count of the channel that waits; returns when it was due, or 0. */
-static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c)
+/* Takes back the count of the channel that waits; returns when it was due, or 0. number:
+ * its place. */
+static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c,
+                              uint64_t *number)
 {
     for (unsigned i = 0; i < d->n_hooks; i++) {
         struct hook *h = &d->hooks[i];
@@ -91,6 +93,7 @@ static uint64_t count_waiting(struct fake_data *d, const struct fake_channel *c)
 
         if (!hook_is(h, HOOK_COUNT, c->name, NULL) || h->sender || !due)
             continue;
+        *number = h->number;
         memmove(h, h + 1, (--d->n_hooks - i) * sizeof *d->hooks);
         return due;
     }
@@ -102,14 +105,20 @@ void fake_hook_count(struct fake *f, const struct fake_channel *c, unsigned tota
 {
     struct fake_data *d = &f->data;
     uint64_t anew = d->partitions[c->partition].anew_until;
-    uint64_t due = count_waiting(d, c);
+    uint64_t place = 0, due = count_waiting(d, c, &place);
 
     if (total <= EACH_COUNT_UP_TO && anew <= now)
         due = 0;
     else if (!due)
-        due = anew > now + COUNT_LATER_MS ? anew : now + COUNT_LATER_MS;
+        due = total > EACH_COUNT_UP_TO && anew < now + COUNT_LATER_MS
+                  ? now + COUNT_LATER_MS
+                  : anew;
     add_hook(f, HOOK_COUNT, c, NULL, due);
     d->hooks[d->n_hooks - 1].count = total;
+    if (due && place) {
+        d->hooks[d->n_hooks - 1].number = place;
+        d->partitions[c->partition].hooks--;
+    }
 }
 
 /* Who sends them */

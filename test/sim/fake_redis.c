@@ -250,10 +250,12 @@ static uint64_t set_count(struct fake *f, struct fake_channel *c, unsigned count
     }
     if (c->webhooks & WANT_OCCUPIED && !before && c->n_counts)
         fake_hook_came(f, HOOK_OCCUPIED, c, NULL, by);
-    if (c->webhooks & WANT_COUNT && count != old)
+    if (c->webhooks & WANT_COUNT &&
+        (count != old || (by->told && !count && !c->n_counts)))
         f->on_total(f->context, c->app->text, c->name->text, total_of(c),
                     f->data.partitions[c->partition].epoch);
-    if (c->webhooks & WANT_TOTALS && count != old)
+    if (c->webhooks & WANT_TOTALS &&
+        (count != old || (by->told && !count && !c->n_counts)))
         fake_hook_count(f, c, total_of(c), by->now);
     if (c->webhooks & WANT_OCCUPIED && !c->n_counts && (before || (by->told && !count)))
         fake_hook_gone(f, HOOK_VACATED, c, NULL, by);

@@ -334,6 +334,30 @@ static void a_total_waits_while_nodes_say_what_they_hold(void **state)
     assert_string_equal(claimed(s), "C:5");
 }
 
+/* Who left while the keys were gone was the last. */
+static void the_last_total_after_a_loss_is_0_and_before_vacated(void **state)
+{
+    const unsigned all = WANT_TOTALS | WANT_OCCUPIED;
+    struct scripts *s = *state;
+
+    does(s, N1, with(count(0), all | TOLD_BEFORE, false));
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "C:0 V");
+}
+
+/* While departures wait for nodes that say what they hold. */
+static void a_total_that_waits_keeps_its_place_before_vacated(void **state)
+{
+    const unsigned all = WANT_TOTALS | WANT_OCCUPIED;
+    struct scripts *s = *state;
+
+    does(s, N1, with(join("x"), WANT_MEMBERS | TOLD_BEFORE, false));
+    does(s, N2, with(count(1), all, false));
+    does(s, N2, with(count(0), all, false));
+    everything_is_due(s);
+    assert_string_equal(claimed(s), "O C:0 V");
+}
+
 /* The other node has yet to say that it holds him, too. */
 static void a_departure_waits_while_nodes_say_what_they_hold(void **state)
 {
@@ -630,6 +654,8 @@ int main(void)
         SCRIPTS_TEST(who_left_while_redis_was_away_is_said_once_and_later),
         SCRIPTS_TEST(whom_another_node_still_holds_has_not_left),
         SCRIPTS_TEST(a_total_waits_while_nodes_say_what_they_hold),
+        SCRIPTS_TEST(the_last_total_after_a_loss_is_0_and_before_vacated),
+        SCRIPTS_TEST(a_total_that_waits_keeps_its_place_before_vacated),
         SCRIPTS_TEST(a_departure_waits_while_nodes_say_what_they_hold),
         SCRIPTS_TEST(a_reap_notes_what_its_channels_want),
         SCRIPTS_TEST(a_lease_ends_and_done_ends_the_entry),

@@ -479,6 +479,27 @@ static void a_life_that_begins_without_redis_has_a_total_too(void **state)
     end_counted(&w, c);
 }
 
+/* Its push came between two lives, its reply after the next one had begun. */
+static void a_count_whose_push_nobody_heard_is_asked_for(void **state)
+{
+    struct world w;
+    struct shared_channel *c = begin_counted(&w);
+
+    (void)state;
+    answer_all_verifies(&w);
+    answer_batch(&w);
+    shared_count(c, 1, false);
+    shared_turn_ends(w.shared);
+    answer_all_verifies(&w);
+    shared_close(c, false, 0);
+    shared_total(c, 7, 1, 0);
+    c = open_counted(&w, 3, 0);
+    answer_batch(&w);
+    shared_turn_ends(w.shared);
+    assert_true(w.totals_asked > 0);
+    end_counted(&w, c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +513,7 @@ int main(void)
         cmocka_unit_test(a_push_between_two_lives_counts),
         cmocka_unit_test(a_push_that_asks_for_a_snapshot_counts),
         cmocka_unit_test(a_total_is_told_once),
+        cmocka_unit_test(a_count_whose_push_nobody_heard_is_asked_for),
         cmocka_unit_test(what_may_have_been_missed_is_asked_for),
         cmocka_unit_test(what_is_found_under_its_name_is_looked_at),
         cmocka_unit_test(
