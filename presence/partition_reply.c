@@ -207,7 +207,7 @@ static bool epoch_changed(struct partition *p, uint64_t epoch)
     bool changed = p->epoch && epoch != p->epoch;
     uint64_t lost_at = p->lost_at ? p->lost_at : p->shared->now;
 
-    p->epoch = epoch;
+    p->epoch = p->epoch_heard = epoch;
     p->lost_at = 0;
     if (!changed)
         return false;

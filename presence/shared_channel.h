@@ -69,12 +69,13 @@ struct shared_channel {
     bool count_lost, count_fresh; /* as a reference's */
     uint64_t count_since;         /* ms: when Redis confirmed that it isn't 0 */
     unsigned listed;
-    uint64_t count_hash;      /* 32 bits */
-    unsigned total;           /* subscriptions on all nodes, as Redis said it last */
-    unsigned total_told;      /* as the home was told it last, in this life */
-    bool total_any;           /* and whether it was */
-    bool total_unsure;        /* it may have changed meanwhile */
-    uint64_t total_asked;     /* the life that has asked; 0 none */
+    uint64_t count_hash;       /* 32 bits */
+    unsigned total;            /* subscriptions on all nodes, as Redis said it last */
+    unsigned total_told;       /* as the home was told it last, in this life */
+    bool total_any;            /* and whether it was */
+    bool total_unsure;         /* it may have changed meanwhile */
+    uint64_t total_asked;      /* the life that has asked; 0 none */
+    uint64_t total_hold_until; /* ms: a lower one that was read waits */
     struct list totals;       /* to be told, in shared's list, or in that of those held */
     struct list dirty;        /* count, in its partition's list, or alone */
     struct list snapshot;     /* in its partition's list, or alone */
@@ -113,7 +114,7 @@ struct partition {
     unsigned index;
     struct hmap channels, references;
     uint64_t epoch;       /* 0 unknown, or none */
-    uint64_t epoch_heard; /* the last that was published; 0 none */
+    uint64_t epoch_heard; /* the last that Redis has named, or published; 0 none */
     uint64_t number;      /* of the last batch */
     uint64_t sum;         /* of what is KNOWN_HELD */
     unsigned unsure;      /* references and counts that are */

@@ -6,6 +6,10 @@
 #include "presence/shared_ablation.h"
 #include "presence/shared_channel.h"
 
+/* A total that was read doesn't say of which epoch it is. By then this node knows whether
+ * Redis has lost its keys. */
+enum { READ_HOLD_MS = 2000 };
+
 static bool is_told(const struct shared_channel *c)
 {
     return c->life && c->kind.webhooks & WANT_COUNT;
@@ -17,7 +21,8 @@ static bool is_held(const struct shared_channel *c)
 
     if (c->shared->ablation & ABLATE_FEWER)
         return false;
-    return now < c->shared->hold_until || now < c->partition->hold_until;
+    return now < c->shared->hold_until || now < c->partition->hold_until ||
+           now < c->total_hold_until;
 }
 
 static void tell(struct shared_channel *c)
@@ -62,8 +67,10 @@ void shared_total_read(struct shared_channel *c, unsigned total, uint64_t now)
     if (!current)
         return;
     c->total_asked = 0;
-    if (c->total_unsure && is_told(c))
-        set_total(c, total); /* nothing newer has come meanwhile */
+    if (!c->total_unsure || !is_told(c))
+        return; /* something newer has come meanwhile */
+    c->total_hold_until = now + READ_HOLD_MS;
+    set_total(c, total);
 }
 
 void shared_total_lost(struct shared_channel *c)
