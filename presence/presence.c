@@ -119,9 +119,8 @@ void presence_renew(struct presence *p, struct member *m, struct slice info)
         member_redis_info(m, info);
         return;
     }
-    if (m->removed && member_shown(m) && !m->sockets && !presence_in_grace(m)) {
+    if (m->removed && member_shown(m) && !m->sockets && !presence_in_grace(m))
         hide(p, m);
-    }
     roster_set_info(&p->view, m, info);
 }
 

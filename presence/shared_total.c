@@ -77,7 +77,8 @@ void shared_total_lost(struct shared_channel *c)
 {
     c->total_unsure = true;
     c->total_asked = 0;
-    list_remove(&c->totals); /* what was held is asked for again */
+    if (!c->direct)
+        list_remove(&c->totals); /* what was held is asked for again */
 }
 
 /* As long as Redis hasn't all of this node's, what it will have is published, or comes by
